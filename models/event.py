@@ -1,0 +1,125 @@
+"""The line of events: one row for each change of a workspace, in the order in which the changes committed.
+
+A position is taken as the last thing before the commit, under the lock of the workspace's row in `line`, and by a
+statement of its own whose fresh snapshot sees the event before it. So positions have no gaps, and whoever sees one
+sees all before it. The lock's row is never updated: a counter would grow a chain of dead rows whenever somebody
+holds a snapshot.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlmodel import Field, SQLModel
+
+from models.column import bigint, one_of, string, timestamp
+from models.statement import Statement, integers, nothing, scalar, table, uuid, uuids
+
+
+class EventKind(StrEnum):
+    WORKSPACE_CREATED = "WORKSPACE_CREATED"
+    ROOM_CREATED = "ROOM_CREATED"
+    ROOM_UPDATED = "ROOM_UPDATED"  # something that every participant sees
+    ROOM_MANAGER_CHANGED = "ROOM_MANAGER_CHANGED"  # something that internal participants see
+    ROOM_MUTED = "ROOM_MUTED"  # something that user_id alone sees
+    PARTICIPANT_ADDED = "PARTICIPANT_ADDED"
+    PARTICIPANT_REMOVED = "PARTICIPANT_REMOVED"
+    MESSAGE_ADDED = "MESSAGE_ADDED"
+    MESSAGE_UPDATED = "MESSAGE_UPDATED"
+    MESSAGE_DELETED = "MESSAGE_DELETED"
+    USER_CREATED = "USER_CREATED"
+    USER_UPDATED = "USER_UPDATED"
+    SESSION_ENDED = "SESSION_ENDED"
+
+
+class Line(SQLModel, table=True):
+    __tablename__ = "line"
+    __table_args__ = (sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"]),)
+
+    workspace_id: UUID = Field(primary_key=True)
+
+
+class Event(SQLModel, table=True):
+    __tablename__ = "event"
+    __table_args__ = (
+        # Reading on from a position, and the newest one. No foreign keys: a key check would lock what it refers to.
+        sa.PrimaryKeyConstraint("workspace_id", "position"),
+        one_of("kind", EventKind),
+    )
+
+    workspace_id: UUID
+    position: int = bigint()
+    # Tells this event from another one that had the same position in another history of the database.
+    stamp: int = bigint()
+    kind: str = string()
+    occurred_at: datetime = timestamp(now=True)
+    room_id: UUID | None
+    sequence: int | None = bigint()
+    user_id: UUID | None
+    session_id: UUID | None
+
+
+class Position(NamedTuple):
+    position: int
+    stamp: int
+
+
+lines = table(Line)
+events = table(Event)
+of_workspace = events.c.workspace_id == uuid("workspace_id")
+
+insert_line = Statement(sa.insert(lines).values(workspace_id=uuid("workspace_id")), nothing)
+
+lock_line = Statement(
+    sa.select(lines.c.workspace_id).where(lines.c.workspace_id == uuid("workspace_id")).with_for_update(key_share=True),
+    scalar,
+)
+
+_new = (
+    sa.func.unnest(
+        integers("stamps"),
+        sa.bindparam("kinds", type_=sa.ARRAY(sa.Text())),
+        uuids("room_ids"),
+        integers("sequences"),
+        uuids("user_ids"),
+        uuids("session_ids"),
+    )
+    .table_valued(
+        sa.column("stamp", sa.BigInteger()),
+        sa.column("kind", sa.Text()),
+        sa.column("room_id", sa.Uuid()),
+        sa.column("sequence", sa.BigInteger()),
+        sa.column("user_id", sa.Uuid()),
+        sa.column("session_id", sa.Uuid()),
+        with_ordinality="number",
+        name="new",
+    )
+    .render_derived()
+)
+_highest = sa.select(sa.func.coalesce(sa.func.max(events.c.position), 0)).where(of_workspace).scalar_subquery()
+insert_events = Statement(
+    sa.insert(events)
+    .from_select(
+        ["workspace_id", "position", "stamp", "kind", "room_id", "sequence", "user_id", "session_id"],
+        sa.select(
+            uuid("workspace_id"),
+            _highest + _new.c.number,
+            _new.c.stamp,
+            _new.c.kind,
+            _new.c.room_id,
+            _new.c.sequence,
+            _new.c.user_id,
+            _new.c.session_id,
+        ),
+        include_defaults=False,
+    )
+    .returning(events.c.position, events.c.stamp),
+    Position,
+)
+
+newest_event = Statement(
+    sa.select(events.c.position, events.c.stamp).where(of_workspace).order_by(events.c.position.desc()).limit(1),
+    Position,
+)

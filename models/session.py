@@ -1,0 +1,145 @@
+"""Sign-ins. A session row is a sign-in that is alive; the tokens only name it."""
+
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlmodel import Field, SQLModel
+
+from models.column import belongs_to, timestamp
+from models.statement import Statement, columns, integer, nothing, scalar, table, uuid
+from models.user import UserRow, UserStatus, users
+
+
+class Session(SQLModel, table=True):
+    __tablename__ = "session"
+    __table_args__ = (
+        sa.PrimaryKeyConstraint("workspace_id", "id"),
+        belongs_to("user", "user_id"),
+        # The sweep of what has expired.
+        sa.Index("session_by_expiry", "expires_at"),
+    )
+
+    workspace_id: UUID
+    id: UUID
+    user_id: UUID
+    # SHA-256 of the refresh token: a stolen copy of the table signs nobody in.
+    refresh_hash: bytes = Field(sa_type=sa.LargeBinary)
+    created_at: datetime = timestamp(now=True)
+    expires_at: datetime = timestamp()
+
+
+class SessionRow(NamedTuple):
+    user_id: UUID
+    refresh_hash: bytes
+    alive: bool
+
+
+sessions = table(Session)
+of_workspace = sessions.c.workspace_id == uuid("workspace_id")
+now = sa.func.clock_timestamp()
+lifetime = sa.cast(sa.func.concat(integer("seconds"), " seconds"), sa.Interval())
+
+
+def signed_in(session_id: sa.BindParameter[UUID], user_id: sa.BindParameter[UUID]) -> sa.ColumnElement[bool]:
+    """Whether this sign-in is alive and its user ACTIVE, as a query expression."""
+    return sa.exists().where(
+        of_workspace,
+        sessions.c.id == session_id,
+        sessions.c.user_id == user_id,
+        sessions.c.expires_at > now,
+        users.c.workspace_id == sessions.c.workspace_id,
+        users.c.id == sessions.c.user_id,
+        users.c.status == UserStatus.ACTIVE.value,
+    )
+
+
+is_signed_in = Statement(sa.select(signed_in(uuid("session_id"), uuid("viewer_id"))), scalar)
+
+signed_in_user = Statement(
+    sa.select(*columns(UserRow, users))
+    .select_from(
+        sessions.join(users, sa.and_(users.c.workspace_id == sessions.c.workspace_id, users.c.id == sessions.c.user_id))
+    )
+    .where(
+        of_workspace,
+        sessions.c.id == uuid("session_id"),
+        sessions.c.user_id == uuid("user_id"),
+        sessions.c.expires_at > now,
+        users.c.status == UserStatus.ACTIVE.value,
+    ),
+    UserRow,
+)
+
+# FOR SHARE on the user: no sign-in slips past a deactivation that is under way.
+lock_active_user = Statement(
+    sa.select(*columns(UserRow, users))
+    .where(
+        users.c.workspace_id == uuid("workspace_id"),
+        users.c.id == uuid("user_id"),
+        users.c.status == UserStatus.ACTIVE.value,
+    )
+    .with_for_update(read=True),
+    UserRow,
+)
+
+insert_session = Statement(
+    sa.insert(sessions).values(
+        workspace_id=uuid("workspace_id"),
+        id=uuid("id"),
+        user_id=uuid("user_id"),
+        refresh_hash=sa.bindparam("refresh_hash", type_=sa.LargeBinary()),
+        expires_at=now + lifetime,
+    ),
+    nothing,
+)
+
+lock_session = Statement(
+    sa.select(sessions.c.user_id, sessions.c.refresh_hash, sessions.c.expires_at > now)
+    .where(of_workspace, sessions.c.id == uuid("session_id"))
+    .with_for_update(key_share=True),
+    SessionRow,
+)
+
+session_user = Statement(sa.select(sessions.c.user_id).where(of_workspace, sessions.c.id == uuid("session_id")), scalar)
+
+rotate_session = Statement(
+    sa.update(sessions)
+    .where(of_workspace, sessions.c.id == uuid("session_id"))
+    .values(refresh_hash=sa.bindparam("refresh_hash", type_=sa.LargeBinary()), expires_at=now + lifetime),
+    nothing,
+)
+
+end_session = Statement(
+    sa.delete(sessions).where(of_workspace, sessions.c.id == uuid("session_id")).returning(sessions.c.user_id),
+    scalar,
+)
+
+
+class Expired(NamedTuple):
+    session_id: UUID
+    user_id: UUID
+
+
+# One workspace at a time, a bounded number of rows; who is being refreshed just now is skipped.
+end_expired_sessions = Statement(
+    sa.delete(sessions)
+    .where(
+        of_workspace,
+        sessions.c.id.in_(
+            sa.select(sessions.c.id)
+            .where(of_workspace, sessions.c.expires_at <= now)
+            .order_by(sessions.c.expires_at)
+            .limit(integer("limit"))
+            .with_for_update(skip_locked=True)
+            .scalar_subquery()
+        ),
+    )
+    .returning(sessions.c.id, sessions.c.user_id),
+    Expired,
+)
+
+workspaces_with_expired_sessions = Statement(
+    sa.select(sessions.c.workspace_id).where(sessions.c.expires_at <= now).distinct(), scalar
+)

@@ -1,0 +1,37 @@
+"""A workspace is one firm, and the outermost wall."""
+
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlmodel import Field, SQLModel
+
+from models.column import string, timestamp
+from models.statement import Statement, nothing, table, text, uuid
+
+
+class Workspace(SQLModel, table=True):
+    __tablename__ = "workspace"
+    # The slug is what its people type to name it at sign-in.
+    __table_args__ = (sa.UniqueConstraint("slug", name="workspace_slug"),)
+
+    id: UUID = Field(primary_key=True)
+    name: str = string()
+    slug: str = string()
+    created_at: datetime = timestamp(now=True)
+
+
+class WorkspaceRow(NamedTuple):
+    id: UUID
+    name: str
+    slug: str
+
+
+workspaces = table(Workspace)
+
+insert_workspace = Statement(sa.insert(workspaces).values(id=uuid("id"), name=text("name"), slug=text("slug")), nothing)
+workspace_by_slug = Statement(
+    sa.select(workspaces.c.id, workspaces.c.name, workspaces.c.slug).where(workspaces.c.slug == text("slug")),
+    WorkspaceRow,
+)
