@@ -1,0 +1,1 @@
+"""What the system does: one function per operation, plain Python in and out, with its rules and its transaction."""

@@ -1,0 +1,82 @@
+"""The one door to rooms: finding one is the permission to see it.
+
+Queries, mutations, subscriptions, mail and files come to a room through here, or through a statement of `models/` that
+joins the viewer's own participation. To everyone who is not in it, whatever their kind, a room does not exist: the
+answer is that for an id that never was, found by the same statements in the same order, so that neither text, code
+nor time tells the two apart.
+"""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from models import room as rooms
+from models.room import RoomRow, Standing
+from models.statement import Connection
+from resolvers.errors import Code, NotFound, Refused, Unauthenticated
+from resolvers.operation import Transaction
+from resolvers.viewer import Viewer, internal_only
+
+
+async def visible_rooms(connection: Connection, viewer: Viewer, ids: Sequence[UUID]) -> list[RoomRow]:
+    """Those of the named rooms in which the viewer takes part. To everyone else, whatever their kind, a room does
+    not exist, and looks like an id that never did."""
+    return await rooms.rooms_by_id.all(
+        connection, workspace_id=viewer.workspace_id, viewer_id=viewer.user_id, ids=list(ids)
+    )
+
+
+async def managed_room(transaction: Transaction, viewer: Viewer, room_id: UUID | None) -> tuple[UUID, Standing]:
+    """A room that the viewer manages, locked. The checks go kind, room, right: a client learns nothing of a room
+    from a management mutation, not even whether it is there.
+
+    Raises:
+        Refused: FORBIDDEN for a client and for who does not manage it; NOT_FOUND.
+        Unauthenticated: the sign-in has ended.
+    """
+    internal_only(viewer)
+    room, standing = await locked_room(transaction, viewer, room_id)
+    manages(viewer, standing)
+    return room, standing
+
+
+async def locked_room(transaction: Transaction, viewer: Viewer, room_id: UUID | None) -> tuple[UUID, Standing]:
+    """A room that the viewer takes part in, locked; how they stand is read after the lock, with a fresh snapshot.
+
+    Raises:
+        NotFound: it is not there, or not theirs.
+        Unauthenticated: the sign-in has ended.
+    """
+    if room_id is None:
+        raise NotFound("room_id")
+    await lock(transaction, viewer, room_id)
+    return room_id, await standing(transaction, viewer, room_id)
+
+
+async def lock(transaction: Transaction, viewer: Viewer, room_id: UUID) -> None:
+    await rooms.lock_room.send(
+        transaction.connection, workspace_id=viewer.workspace_id, viewer_id=viewer.user_id, room_id=room_id
+    )
+
+
+async def standing(transaction: Transaction, viewer: Viewer, room_id: UUID) -> Standing:
+    found = await rooms.standing.first(
+        transaction.connection,
+        workspace_id=viewer.workspace_id,
+        viewer_id=viewer.user_id,
+        session_id=viewer.session_id,
+        room_id=room_id,
+    )
+    return taking_part(found)
+
+
+def taking_part(found: Standing | None) -> Standing:
+    if found is None:
+        raise NotFound("room_id")
+    if not found.signed_in:
+        raise Unauthenticated("This sign-in has ended.")
+    return found
+
+
+def manages(viewer: Viewer, standing: Standing) -> None:
+    if standing.managed_by != viewer.user_id:
+        raise Refused(Code.FORBIDDEN, "Only who manages the room can do this.", "room_id")

@@ -1,0 +1,129 @@
+"""The one function that runs operations, and the one snapshot that reads a document.
+
+An operation records events and queues tasks while it runs; they leave only with, or after, its commit, and failure
+discards them. Statements go out in a pipeline: those that nobody waits for travel with the next one that somebody
+does.
+"""
+
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+import psycopg
+import sqlalchemy as sa
+
+from models.event import EventKind, insert_events, lock_line
+from models.statement import Connection, Cursor, Statement, integer, nothing
+from resolvers.process import Process
+
+Result = TypeVar("Result")
+Row = TypeVar("Row")
+
+# SET LOCAL, so that it also works behind PgBouncer: a stopped process can't freeze a firm.
+_set_timeouts = Statement(
+    sa.select(
+        sa.func.set_config("lock_timeout", sa.cast(integer("lock_timeout"), sa.Text()), True),
+        sa.func.set_config("idle_in_transaction_session_timeout", sa.cast(integer("idle_timeout"), sa.Text()), True),
+    ),
+    nothing,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pending(Generic[Row]):
+    """A row that the operation's last statement gives. It is waited for together with the commit, in one trip."""
+
+    statement: Statement[Row]
+    cursor: Cursor
+
+
+class Transaction:
+    """What an operation works in: the connection, and what leaves with its commit."""
+
+    def __init__(self, process: Process, connection: Connection, workspace_id: UUID) -> None:
+        self.process = process
+        self.connection = connection
+        self.workspace_id = workspace_id
+        self.events: list[tuple[Any, ...]] = []
+        self.queued: list[tuple[Any, ...]] = []
+        self.durable = True
+
+    def record(
+        self,
+        kind: EventKind,
+        *,
+        room_id: UUID | None = None,
+        sequence: int | None = None,
+        user_id: UUID | None = None,
+        session_id: UUID | None = None,
+    ) -> None:
+        """Put an event on the workspace's line, at the commit. It holds ids, never text."""
+        stamp = int.from_bytes(secrets.token_bytes(8), "big", signed=True)
+        self.events.append((stamp, kind.value, room_id, sequence, user_id, session_id))
+
+    def queue(self, task: str, *arguments: Any) -> None:
+        """Name a task to be queued after the commit."""
+        self.queued.append((task, *arguments))
+
+    async def finish(self, statement: Statement[Row], **parameters: Any) -> Pending[Row]:
+        """Send the operation's last statement; it must give one row."""
+        return Pending(statement, await statement.send(self.connection, **parameters))
+
+    async def forgo_durability(self) -> None:
+        """Commit without waiting for the disk. Never with an event: a crash would give its position out twice."""
+        self.durable = False
+        await self.connection.execute("SET LOCAL synchronous_commit = off")
+
+
+async def operate(
+    process: Process,
+    workspace_id: UUID,
+    operation: Callable[[Transaction], Awaitable[Pending[Result] | Result]],
+) -> Result:
+    """Run an operation in its transaction: begin, run, take positions, commit, and only then queue.
+
+    Raises:
+        whatever the operation raises, after a rollback; then no event is there and no task is queued.
+    """
+    async with process.pool.connection() as connection:
+        try:
+            async with connection.pipeline():
+                transaction = Transaction(process, connection, workspace_id)
+                await connection.execute("BEGIN")
+                await _set_timeouts.send(
+                    connection,
+                    lock_timeout=process.lock_timeout_ms,
+                    idle_timeout=process.idle_transaction_timeout_ms,
+                )
+                result = await operation(transaction)
+                await _take_positions(transaction)
+                await connection.execute("COMMIT")
+                done = await result.statement.one_of(result.cursor) if isinstance(result, Pending) else result
+        except BaseException:
+            if not connection.closed and connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
+                await connection.rollback()
+            raise
+    for task in transaction.queued:
+        process.queue(*task)
+    return done
+
+
+async def _take_positions(transaction: Transaction) -> None:
+    """The lock, the events and the COMMIT leave in one trip: the line is held for no longer than the commit takes."""
+    if not transaction.events:
+        return
+    assert transaction.durable, "a position is never committed asynchronously"
+    await lock_line.send(transaction.connection, workspace_id=transaction.workspace_id)
+    stamps, kinds, room_ids, sequences, user_ids, session_ids = map(list, zip(*transaction.events, strict=True))
+    await insert_events.send(
+        transaction.connection,
+        workspace_id=transaction.workspace_id,
+        stamps=stamps,
+        kinds=kinds,
+        room_ids=room_ids,
+        sequences=sequences,
+        user_ids=user_ids,
+        session_ids=session_ids,
+    )

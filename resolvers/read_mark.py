@@ -1,0 +1,74 @@
+"""Read marks and what is unread."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from models import read_mark as read_marks
+from models.message import MessageRow
+from models.read_mark import Mark
+from models.statement import Connection
+from resolvers.errors import NotFound, Unauthenticated
+from resolvers.operation import Transaction
+from resolvers.viewer import Viewer
+
+
+async def mark_room_read(
+    transaction: Transaction, viewer: Viewer, room_id: UUID | None, up_to_message_id: UUID | None
+) -> UUID:
+    """Move the viewer's mark forward to a message; it never goes back. Takes no lock that a sender waits for, and
+    is not waited for on the disk: a mark that a crash of the database loses is set again by reading on.
+
+    Raises:
+        NotFound: the room is not there or not theirs; the message is not in it.
+        Unauthenticated: the sign-in has ended.
+    """
+    if room_id is None:
+        raise NotFound("room_id")
+    await transaction.forgo_durability()
+    marking = await read_marks.mark_read.one(
+        transaction.connection,
+        workspace_id=viewer.workspace_id,
+        viewer_id=viewer.user_id,
+        session_id=viewer.session_id,
+        room_id=room_id,
+        message_id=up_to_message_id,
+    )
+    if not marking.takes_part:
+        raise NotFound("room_id")
+    if not marking.signed_in:
+        raise Unauthenticated("This sign-in has ended.")
+    if marking.sequence is None:
+        raise NotFound("up_to_message_id")
+    return room_id
+
+
+async def latest_marks(connection: Connection, viewer: Viewer, readers: Sequence[tuple[UUID, UUID]]) -> list[Mark]:
+    """How far each (room, user) has read. Internal viewers only: the field's mark says so."""
+    return await read_marks.latest_marks.all(
+        connection,
+        workspace_id=viewer.workspace_id,
+        room_ids=[room_id for room_id, _ in readers],
+        user_ids=[user_id for _, user_id in readers],
+    )
+
+
+async def unread_counts(connection: Connection, viewer: Viewer, room_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """What is unread to the viewer in each of these rooms; counts to `UNREAD_LIMIT`."""
+    return dict(await read_marks.unread_counts.all(connection, room_ids=list(room_ids), **_viewer(viewer)))
+
+
+async def first_unread(connection: Connection, viewer: Viewer, room_ids: Sequence[UUID]) -> list[MessageRow]:
+    return await read_marks.first_unread.all(connection, room_ids=list(room_ids), **_viewer(viewer))
+
+
+async def unread_message_count(connection: Connection, viewer: Viewer) -> int:
+    """Over all rooms that are not archived; counts to `UNREAD_LIMIT`."""
+    return await read_marks.unread_message_count.one(connection, **_viewer(viewer))
+
+
+async def unread_room_count(connection: Connection, viewer: Viewer) -> int:
+    return await read_marks.unread_room_count.one(connection, **_viewer(viewer))
+
+
+def _viewer(viewer: Viewer) -> dict[str, UUID]:
+    return {"workspace_id": viewer.workspace_id, "viewer_id": viewer.user_id}

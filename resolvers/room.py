@@ -1,0 +1,164 @@
+"""Rooms: the viewer's list of them, and what whoever manages one does with it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from models import participant as participants
+from models import room as rooms
+from models.event import EventKind
+from models.ids import new_id
+from models.room import RoomRow
+from models.statement import Connection
+from resolvers import text
+from resolvers.door import locked_room, managed_room
+from resolvers.operation import Transaction
+from resolvers.participant import admit, newcomers
+from resolvers.text import folded, room_name, search_key
+from resolvers.viewer import Viewer, internal_only
+
+
+@dataclass(frozen=True, slots=True)
+class RoomPage:
+    """Bounds of a page of rooms, latest activity first: (last activity, id), exclusive. `limit`: rows at most."""
+
+    limit: int
+    after: tuple[datetime, UUID] | None = None
+    before: tuple[datetime, UUID] | None = None
+    backward: bool = False
+
+
+async def rooms_page(
+    connection: Connection, viewer: Viewer, page: RoomPage, *, query: str | None, archived: bool | None
+) -> list[RoomRow]:
+    """The viewer's rooms; with `backward` the end of the list, in reverse. `archived` None: both kinds.
+
+    Raises:
+        Malformed: the query is no text.
+    """
+    needle = search_key(query) if query is not None else ""
+    statement = rooms.rooms_page(
+        archived=archived,
+        query=bool(needle),
+        after=page.after is not None,
+        before=page.before is not None,
+        backward=page.backward,
+    )
+    after_time, after_id = page.after or (None, None)
+    before_time, before_id = page.before or (None, None)
+    return await statement.all(
+        connection,
+        workspace_id=viewer.workspace_id,
+        viewer_id=viewer.user_id,
+        query=needle,
+        after_time=after_time,
+        after_id=after_id,
+        before_time=before_time,
+        before_id=before_id,
+        limit=page.limit,
+    )
+
+
+async def rooms_count(connection: Connection, viewer: Viewer, *, query: str | None, archived: bool | None) -> int:
+    needle = search_key(query) if query is not None else ""
+    return await rooms.rooms_count(archived=archived, query=bool(needle)).one(
+        connection, workspace_id=viewer.workspace_id, viewer_id=viewer.user_id, query=needle
+    )
+
+
+async def managers(connection: Connection, viewer: Viewer, ids: Sequence[UUID]) -> dict[UUID, UUID | None]:
+    """Who manages each of these rooms, which the viewer has been given already."""
+    return dict(await rooms.managers.all(connection, workspace_id=viewer.workspace_id, ids=list(ids)))
+
+
+async def create_room(
+    transaction: Transaction,
+    viewer: Viewer,
+    *,
+    name: str,
+    participant_ids: Sequence[UUID | None],
+    idempotency_key: str | None,
+) -> UUID:
+    """Make a room, whose creator is its first participant. The same key gives back the first room.
+
+    `participant_ids`: None stands for an id that is no user's.
+
+    Raises:
+        Refused: FORBIDDEN for a client; what is wrong with the key, the name or the participants.
+    """
+    internal_only(viewer)
+    key = text.idempotency_key(idempotency_key)
+    people = await newcomers(transaction, [viewer.user_id, *participant_ids])
+    if key is not None:
+        made = await rooms.room_by_key.first(
+            transaction.connection,
+            workspace_id=viewer.workspace_id,
+            created_by=viewer.user_id,
+            idempotency_key=key,
+        )
+        if made is not None:
+            return made
+    shown = room_name(name)
+    people.refuse("participant_ids", offset=-1)
+    room_id = new_id()
+    await rooms.insert_room.send(
+        transaction.connection,
+        workspace_id=viewer.workspace_id,
+        id=room_id,
+        name=shown,
+        name_key=folded(shown),
+        created_by=viewer.user_id,
+        idempotency_key=key,
+    )
+    transaction.record(EventKind.ROOM_CREATED, room_id=room_id, user_id=viewer.user_id)
+    await admit(transaction, room_id, [viewer.user_id], added_by=None, joined_sequence=0)
+    others = [user_id for user_id in people.to_add if user_id != viewer.user_id]
+    await admit(transaction, room_id, others, added_by=viewer.user_id, joined_sequence=0)
+    return room_id
+
+
+async def rename_room(transaction: Transaction, viewer: Viewer, room_id: UUID | None, name: str) -> UUID:
+    room, standing = await managed_room(transaction, viewer, room_id)
+    shown = room_name(name)
+    if shown != standing.name:
+        await rooms.rename_room.send(
+            transaction.connection,
+            workspace_id=viewer.workspace_id,
+            room_id=room,
+            new_name=shown,
+            new_name_key=folded(shown),
+        )
+        transaction.record(EventKind.ROOM_UPDATED, room_id=room)
+    return room
+
+
+async def archive_room(transaction: Transaction, viewer: Viewer, room_id: UUID | None) -> UUID:
+    room, standing = await managed_room(transaction, viewer, room_id)
+    if standing.archived_at is None:
+        await rooms.archive_room.send(transaction.connection, workspace_id=viewer.workspace_id, room_id=room)
+        transaction.record(EventKind.ROOM_UPDATED, room_id=room)
+    return room
+
+
+async def unarchive_room(transaction: Transaction, viewer: Viewer, room_id: UUID | None) -> UUID:
+    room, standing = await managed_room(transaction, viewer, room_id)
+    if standing.archived_at is not None:
+        await rooms.unarchive_room.send(transaction.connection, workspace_id=viewer.workspace_id, room_id=room)
+        transaction.record(EventKind.ROOM_UPDATED, room_id=room)
+    return room
+
+
+async def set_room_muted(transaction: Transaction, viewer: Viewer, room_id: UUID | None, muted: bool) -> UUID:
+    """Whether the viewer gets mail about this room. Nobody else learns of it."""
+    room, _ = await locked_room(transaction, viewer, room_id)
+    changed = await participants.set_muted.first(
+        transaction.connection,
+        workspace_id=viewer.workspace_id,
+        viewer_id=viewer.user_id,
+        room_id=room,
+        muted=muted,
+    )
+    if changed is not None:
+        transaction.record(EventKind.ROOM_MUTED, room_id=room, user_id=viewer.user_id)
+    return room

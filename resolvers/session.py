@@ -1,0 +1,206 @@
+"""Sign-ins: credentials in, Viewer out."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from models import session as sessions
+from models import user as users
+from models.event import EventKind
+from models.ids import new_id
+from models.statement import Connection
+from models.user import Account, UserKind, UserRow, UserStatus
+from resolvers.errors import Code, Refused, Unauthenticated
+from resolvers.operation import Transaction, operate
+from resolvers.password import verify_password
+from resolvers.process import Process
+from resolvers.text import folded, is_text
+from resolvers.tokens import (
+    Named,
+    RefreshToken,
+    access_token,
+    new_refresh_token,
+    read_access_token,
+    read_refresh_token,
+)
+from resolvers.viewer import Viewer
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A sign-in with its new tokens."""
+
+    viewer: Viewer
+    user: UserRow
+    access_token: str
+    expires_at: datetime
+    refresh_token: str
+
+
+Read = Callable[[Callable[[Connection], Awaitable[UserRow | None]]], Awaitable[UserRow | None]]
+
+
+async def authenticate(process: Process, read: Read, token: str) -> tuple[Viewer, UserRow]:
+    """The viewer that an access token speaks for. `read` is asked only for a token that we signed.
+
+    Raises:
+        Unauthenticated: the token is forged or expired, its sign-in has ended, or its user is not ACTIVE.
+    """
+    named = read_access_token(process.token_key, token)
+    if named is None:
+        raise Unauthenticated("The access token is not valid, or has expired.")
+    user = await read(
+        lambda connection: sessions.signed_in_user.first(
+            connection, workspace_id=named.workspace_id, session_id=named.session_id, user_id=named.user_id
+        )
+    )
+    if user is None:
+        raise Unauthenticated("This sign-in has ended.")
+    return Viewer(named.workspace_id, user.id, named.session_id, UserKind(user.kind)), user
+
+
+async def sign_in(process: Process, email: str, password: str, workspace: str | None) -> SignedIn:
+    """Sign in with address and password.
+
+    Without a workspace exactly one account must match both. Whatever is wrong, the answer is the same, and takes as
+    long as verifying a password does.
+
+    Raises:
+        Refused: INVALID_CREDENTIALS.
+    """
+    candidates = await _candidates(process, email, workspace)
+    matching = [account for account in candidates if await verify_password(password, account.password_hash)]
+    if not candidates:
+        await verify_password(password, None)
+    if len(matching) != 1:
+        raise _wrong_credentials()
+    account = matching[0]
+    return await operate(process, account.workspace_id, lambda transaction: begin(transaction, account.id))
+
+
+async def refresh(process: Process, given: str) -> SignedIn:
+    """Exchange a refresh token for new tokens. It is good once; the sign-in lives on from now.
+
+    Raises:
+        Refused: INVALID_CREDENTIALS, or EXPIRED when the sign-in's time has run out.
+    """
+    token = read_refresh_token(given)
+    if token is None:
+        raise _not_a_sign_in()
+    return await operate(process, token.workspace_id, lambda transaction: _renew(transaction, token))
+
+
+async def sign_out(transaction: Transaction, viewer: Viewer) -> None:
+    """End the viewer's own sign-in: its tokens are worth nothing from the commit on. Asked twice, done once."""
+    await end(transaction, viewer.session_id)
+
+
+async def end(transaction: Transaction, session_id: UUID) -> None:
+    user_id = await sessions.end_session.first(
+        transaction.connection, workspace_id=transaction.workspace_id, session_id=session_id
+    )
+    if user_id is not None:
+        transaction.record(EventKind.SESSION_ENDED, user_id=user_id, session_id=session_id)
+
+
+# How many sign-ins one transaction ends at the most.
+SWEEP_LIMIT = 1000
+
+
+async def sweep_expired(process: Process) -> int:
+    """End every sign-in whose time has run out; the number of them. One workspace and one batch per transaction."""
+    async with process.pool.connection() as connection:
+        workspaces = await sessions.workspaces_with_expired_sessions.all(connection)
+    ended = 0
+    for workspace_id in workspaces:
+        while batch := await operate(process, workspace_id, _end_expired):
+            ended += batch
+            if batch < SWEEP_LIMIT:
+                break
+    return ended
+
+
+async def _end_expired(transaction: Transaction) -> int:
+    expired = await sessions.end_expired_sessions.all(
+        transaction.connection, workspace_id=transaction.workspace_id, limit=SWEEP_LIMIT
+    )
+    for session_id, user_id in expired:
+        transaction.record(EventKind.SESSION_ENDED, user_id=user_id, session_id=session_id)
+    return len(expired)
+
+
+async def _candidates(process: Process, email: str, workspace: str | None) -> list[Account]:
+    if not is_text(email) or not (workspace is None or is_text(workspace)):
+        return []
+    async with process.pool.connection() as connection:
+        accounts = await users.accounts_by_email.all(
+            connection,
+            email_key=folded(email.strip()),
+            workspace=None if workspace is None else workspace.strip(),
+        )
+    return [account for account in accounts if account.status == UserStatus.ACTIVE]
+
+
+async def begin(transaction: Transaction, user_id: UUID) -> SignedIn:
+    """Sign in somebody who has shown by whatever means who they are.
+
+    Raises:
+        Refused: INVALID_CREDENTIALS, when the account is not ACTIVE any more.
+    """
+    connection = transaction.connection
+    user = await sessions.lock_active_user.first(connection, workspace_id=transaction.workspace_id, user_id=user_id)
+    if user is None:
+        raise _wrong_credentials()
+    token = new_refresh_token(transaction.workspace_id, new_id())
+    await sessions.insert_session.send(
+        connection,
+        workspace_id=transaction.workspace_id,
+        id=token.session_id,
+        user_id=user_id,
+        refresh_hash=token.hash,
+        seconds=transaction.process.refresh_token_seconds,
+    )
+    return _signed_in(transaction, user, token)
+
+
+async def _renew(transaction: Transaction, token: RefreshToken) -> SignedIn:
+    connection = transaction.connection
+    where = {"workspace_id": transaction.workspace_id, "session_id": token.session_id}
+    user_id = await sessions.session_user.first(connection, **where)
+    if user_id is None:
+        raise _not_a_sign_in()
+    # The user before the session, as everywhere: locks are taken in one order.
+    user = await sessions.lock_active_user.first(connection, workspace_id=transaction.workspace_id, user_id=user_id)
+    session = await sessions.lock_session.first(connection, **where)
+    if user is None or session is None or not token.matches(session.refresh_hash):
+        raise _not_a_sign_in()
+    if not session.alive:
+        raise Refused(Code.EXPIRED, "This sign-in has expired. Sign in again.", "refresh_token")
+    renewed = new_refresh_token(transaction.workspace_id, token.session_id)
+    await sessions.rotate_session.send(
+        connection,
+        **where,
+        refresh_hash=renewed.hash,
+        seconds=transaction.process.refresh_token_seconds,
+    )
+    return _signed_in(transaction, user, renewed)
+
+
+def _signed_in(transaction: Transaction, user: UserRow, token: RefreshToken) -> SignedIn:
+    process = transaction.process
+    viewer = Viewer(transaction.workspace_id, user.id, token.session_id, UserKind(user.kind))
+    signed, expires_at = access_token(
+        process.token_key,
+        Named(viewer.workspace_id, viewer.session_id, viewer.user_id),
+        process.access_token_seconds,
+    )
+    return SignedIn(viewer, user, signed, expires_at, str(token))
+
+
+def _wrong_credentials() -> Refused:
+    return Refused(Code.INVALID_CREDENTIALS, "The address or the password is not right.")
+
+
+def _not_a_sign_in() -> Refused:
+    return Refused(Code.INVALID_CREDENTIALS, "This refresh token is not valid.", "refresh_token")

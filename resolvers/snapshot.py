@@ -1,0 +1,46 @@
+"""One snapshot of the database for all reads of a document.
+
+It is opened by the first read and closed when the document is answered, so that a page, its total and `eventCursor`
+tell of one moment: a stream that continues behind that cursor misses nothing that the data lacks.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import TypeVar
+
+from models.statement import Connection
+from resolvers.process import Pool
+
+Result = TypeVar("Result")
+
+
+class Snapshot:
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._opening = asyncio.Lock()
+        self._held = AsyncExitStack()
+        self._connection: Connection | None = None
+
+    async def read(self, ask: Callable[[Connection], Awaitable[Result]]) -> Result:
+        """Ask one question of the snapshot. Questions of one document are answered one after the other."""
+        async with self._opening:
+            if self._connection is not None:
+                return await ask(self._connection)
+            connection = await self._held.enter_async_context(self._pool.connection())
+            self._connection = connection
+            # The BEGIN travels with the first question.
+            async with connection.pipeline():
+                await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                return await ask(connection)
+
+    async def close(self) -> None:
+        """Give the connection back. The next read opens a new snapshot."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                if not connection.closed:
+                    await connection.rollback()
+            finally:
+                await self._held.aclose()
+                self._held = AsyncExitStack()

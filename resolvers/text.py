@@ -1,0 +1,101 @@
+"""What text people may write: one place that says what is blank, too long, or no text at all."""
+
+import unicodedata
+from typing import NewType
+
+from resolvers.errors import Code, Malformed, Refused
+
+MESSAGE_LIMIT = 10_000
+# A message is stored untrimmed; white space around it is the author's, within reason.
+UNTRIMMED_LIMIT = 2 * MESSAGE_LIMIT
+NAME_LIMIT = 200
+KEY_LIMIT = 200
+
+Body = NewType("Body", str)
+Name = NewType("Name", str)
+Key = NewType("Key", str)
+
+
+def message_body(given: str) -> Body:
+    """A message's text as it is stored: NFC, `\\n` as line break, untrimmed.
+
+    Raises:
+        Refused: INVALID, BLANK or TOO_LONG at `body`.
+    """
+    text = _storable(given, "body").replace("\r\n", "\n").replace("\r", "\n")
+    if not _says_something(text):
+        raise Refused(Code.BLANK, "Write something.", "body")
+    # Code points, counted as stored, without the white space around them.
+    if len(text.strip()) > MESSAGE_LIMIT or len(text) > UNTRIMMED_LIMIT:
+        raise Refused(Code.TOO_LONG, f"A message has at most {MESSAGE_LIMIT:,} characters.", "body")
+    return Body(text)
+
+
+def room_name(given: str) -> Name:
+    """A room's name as it is stored: NFC, trimmed, one line.
+
+    Raises:
+        Refused: INVALID, BLANK or TOO_LONG at `name`.
+    """
+    name = _storable(given, "name").strip()
+    if not _says_something(name):
+        raise Refused(Code.BLANK, "Give the room a name.", "name")
+    if len(name) > NAME_LIMIT:
+        raise Refused(Code.TOO_LONG, f"A name has at most {NAME_LIMIT} characters.", "name")
+    if any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in name):
+        raise Refused(Code.INVALID, "A name is one line, without control characters.", "name")
+    return Name(name)
+
+
+def idempotency_key(given: str | None) -> Key | None:
+    """A key as it came: it is compared, never shown to others, and so not normalised.
+
+    Raises:
+        Refused: INVALID, BLANK or TOO_LONG at `idempotency_key`.
+    """
+    if given is None:
+        return None
+    if not is_text(given):
+        raise Refused(Code.INVALID, "The key holds characters that are no text.", "idempotency_key")
+    if not given:
+        raise Refused(Code.BLANK, "The key is empty.", "idempotency_key")
+    if len(given) > KEY_LIMIT:
+        raise Refused(Code.TOO_LONG, f"A key has at most {KEY_LIMIT} characters.", "idempotency_key")
+    return Key(given)
+
+
+def is_idempotency_key(given: str | None) -> bool:
+    """Whether it could have been used before."""
+    return given is not None and 0 < len(given) <= KEY_LIMIT and is_text(given)
+
+
+def search_key(given: str) -> str:
+    """What a filter looks for, folded as names are.
+
+    Raises:
+        Malformed: it is no text.
+    """
+    if not is_text(given):
+        raise Malformed("The query holds characters that are no text.")
+    return folded(given.strip())
+
+
+def folded(text: str) -> str:
+    """NFC and case folded: what is compared when case does not matter, and what counts as the same address."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+
+
+def _storable(given: str, field: str) -> str:
+    if not is_text(given):
+        raise Refused(Code.INVALID, "This holds characters that are no text.", field)
+    return unicodedata.normalize("NFC", given)
+
+
+def is_text(text: str) -> bool:
+    """PostgreSQL stores neither NUL nor lone surrogates, and neither is text to anybody."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _says_something(text: str) -> bool:
+    """Whether there is anything to see: white space, controls and invisible format characters are nothing."""
+    return any(not character.isspace() and unicodedata.category(character) not in ("Cc", "Cf") for character in text)

@@ -1,0 +1,114 @@
+"""People: who may see whom, and what one sets for oneself."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from models import user as users
+from models.event import EventKind
+from models.ids import new_id
+from models.person import known_authors
+from models.statement import Connection
+from models.user import UserKind, UserRow, UserStatus
+from resolvers.operation import Transaction
+from resolvers.text import folded, search_key
+from resolvers.viewer import Viewer
+
+
+async def visible_users(connection: Connection, viewer: Viewer, ids: Sequence[UUID]) -> list[UserRow]:
+    """Those of the named users whom the viewer may know of.
+
+    The firm's own people know everybody of the workspace. A client knows themself and the authors of messages that
+    they can read now, deleted ones included, and nobody else.
+    """
+    if viewer.is_internal:
+        return await users.users_by_id.all(connection, workspace_id=viewer.workspace_id, ids=list(ids))
+    return await known_authors.all(
+        connection, workspace_id=viewer.workspace_id, viewer_id=viewer.user_id, ids=list(ids)
+    )
+
+
+async def authors(connection: Connection, viewer: Viewer, ids: Sequence[UUID]) -> list[UserRow]:
+    """Users whom the viewer has met already, in a row that they may read."""
+    return await users.users_by_id.all(connection, workspace_id=viewer.workspace_id, ids=list(ids))
+
+
+async def users_page(
+    connection: Connection,
+    viewer: Viewer,
+    *,
+    query: str | None,
+    kind: UserKind | None,
+    status: UserStatus | None,
+    after: UUID | None,
+    limit: int,
+) -> list[UserRow]:
+    """Users of the workspace by name, `limit` at most. For internal viewers only: the field's mark says so.
+
+    Raises:
+        Malformed: the query is no text.
+    """
+    filters = _filters(query, kind, status)
+    statement = users.users_page(
+        query="query" in filters, kind=kind is not None, status=status is not None, after=after is not None
+    )
+    return await statement.all(connection, workspace_id=viewer.workspace_id, after=after, limit=limit, **filters)
+
+
+async def users_count(
+    connection: Connection,
+    viewer: Viewer,
+    *,
+    query: str | None,
+    kind: UserKind | None,
+    status: UserStatus | None,
+) -> int:
+    filters = _filters(query, kind, status)
+    statement = users.users_count(query="query" in filters, kind=kind is not None, status=status is not None)
+    return await statement.one(connection, workspace_id=viewer.workspace_id, **filters)
+
+
+async def set_email_notifications(transaction: Transaction, viewer: Viewer, enabled: bool) -> None:
+    changed = await users.set_email_notifications.first(
+        transaction.connection,
+        workspace_id=viewer.workspace_id,
+        user_id=viewer.user_id,
+        enabled=enabled,
+    )
+    if changed:
+        transaction.record(EventKind.USER_UPDATED, user_id=viewer.user_id)
+
+
+async def create_user(
+    transaction: Transaction,
+    *,
+    kind: UserKind,
+    name: str,
+    email: str,
+    password_hash: str | None,
+    status: UserStatus = UserStatus.ACTIVE,
+) -> UUID:
+    """Put an account into the workspace. What counts as the same address: case folded, NFC."""
+    user_id = new_id()
+    await users.insert_user.send(
+        transaction.connection,
+        workspace_id=transaction.workspace_id,
+        id=user_id,
+        kind=kind.value,
+        status=status.value,
+        name=name,
+        name_key=folded(name),
+        email=email,
+        email_key=folded(email),
+        password_hash=password_hash,
+    )
+    transaction.record(EventKind.USER_CREATED, user_id=user_id)
+    return user_id
+
+
+def _filters(query: str | None, kind: UserKind | None, status: UserStatus | None) -> dict[str, str]:
+    wanted = {
+        "query": search_key(query) if query is not None else "",
+        "kind": kind.value if kind else "",
+        "status": status.value if status else "",
+    }
+    return {name: value for name, value in wanted.items() if value}
