@@ -1,0 +1,55 @@
+"""The schema, put together from what each noun brings."""
+
+import strawberry
+from strawberry.schema.config import StrawberryConfig
+from strawberry.tools import create_type
+from strawberry.utils.str_converters import to_camel_case
+
+from schema import message, node, participant, room, session, user, viewer
+from schema.scalars import scalar_map
+
+Query = create_type(
+    "Query",
+    [viewer.viewer, node.node, node.nodes, room.room, room.rooms_field, user.users_field],
+    description="What can be read. Root fields are nullable: an error in one leaves the others' answers alone.",
+)
+
+Mutation = create_type(
+    "Mutation",
+    [
+        session.sign_in,
+        session.refresh_session,
+        session.sign_out,
+        room.create_room,
+        room.rename_room,
+        room.archive_room,
+        room.unarchive_room,
+        participant.add_participants,
+        participant.remove_participant,
+        participant.leave_room,
+        message.send_message,
+        message.edit_message,
+        message.delete_message,
+        room.mark_room_read,
+        room.set_room_muted,
+        viewer.set_email_notifications,
+    ],
+    description=(
+        "What can be changed. What a rule refuses is told in `userErrors`; a fault is an error at its own path, and "
+        "the other mutations of the same document keep their answers."
+    ),
+)
+
+schema = strawberry.Schema(
+    query=Query,
+    mutation=Mutation,
+    types=[room.Room, message.Message, participant.Participant, user.User],
+    config=StrawberryConfig(scalar_map=scalar_map),
+)
+
+public_mutations = frozenset(to_camel_case(field.python_name) for field in session.PUBLIC)
+
+
+def printed() -> str:
+    """The schema as it is checked in."""
+    return schema.as_str() + "\n"

@@ -1,0 +1,109 @@
+"""What one execution knows: who asks, the snapshot that it reads, and the loaders on it."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+from uuid import UUID
+
+import strawberry
+
+from models.event import Position
+from models.statement import Connection
+from models.user import UserKind, UserRow
+from resolvers.errors import Unauthenticated
+from resolvers.event import newest
+from resolvers.operation import Pending, Transaction, operate
+from resolvers.process import Process
+from resolvers.session import SignedIn
+from resolvers.snapshot import Snapshot
+from resolvers.viewer import Viewer
+from schema.loaders import Loaders
+
+Result = TypeVar("Result")
+# A viewer and their row, as they were when the execution began.
+SignedInUser = tuple[Viewer, UserRow]
+
+
+class Context:
+    """The context of one execution. The viewer is looked at through it alone, so that what an answer depends on can
+    be told from what was asked here."""
+
+    def __init__(
+        self,
+        process: Process,
+        snapshot: Snapshot,
+        signed_in: SignedInUser | None,
+        *,
+        selects_event_cursor: bool = False,
+    ) -> None:
+        self.process = process
+        self.loaders = Loaders(self)
+        self._snapshot = snapshot
+        self._authenticated = signed_in
+        self._signed_in = signed_in
+        self._selects_event_cursor = selects_event_cursor
+        self._position: Position | None = None
+
+    @property
+    def viewer(self) -> Viewer:
+        """
+        Raises:
+            Unauthenticated: nobody is signed in.
+        """
+        return self._require()[0]
+
+    @property
+    def user(self) -> UserRow:
+        return self._require()[1]
+
+    @property
+    def viewer_kind(self) -> UserKind:
+        return self.viewer.kind
+
+    def is_viewer(self, user_key: UUID) -> bool:
+        return self.viewer.user_id == user_key
+
+    async def read(self, ask: Callable[[Connection], Awaitable[Result]]) -> Result:
+        """Ask the snapshot. It is opened by the first question, and the same for all that follow."""
+        return await self._snapshot.read(ask)
+
+    async def perform(self, operation: Callable[[Transaction], Awaitable[Pending[Result] | Result]]) -> Result:
+        """Run an operation of the viewer's; what its payload reads comes from a new snapshot, after its commit."""
+        await self.begin()
+        return await operate(self.process, self.viewer.workspace_id, operation)
+
+    async def sign_in(self, signing_in: Callable[[Process], Awaitable[SignedIn]]) -> SignedIn:
+        """Sign in; what the payload reads is read as whoever signed in. The next mutation is the token's again."""
+        await self.begin()
+        signed_in = await signing_in(self.process)
+        self._signed_in = signed_in.viewer, signed_in.user
+        return signed_in
+
+    async def begin(self) -> None:
+        """Start a mutation: no connection is held beside its own, and nothing remembered from before it."""
+        await self._snapshot.close()
+        self.loaders = Loaders(self)
+        self._signed_in = self._authenticated
+        self._position = None
+        if self._selects_event_cursor and self._signed_in is not None:
+            # Read before the operation's own data, as a stream that continues behind it must find what changes later.
+            async with self.process.pool.connection() as connection:
+                self._position = await newest(connection, self.viewer)
+
+    async def event_cursor(self) -> str:
+        """Where "now" is: at or before everything that this execution's answer tells. Sealed anew each time."""
+        viewer = self.viewer
+        if self._position is None:
+            self._position = await self.read(lambda connection: newest(connection, viewer))
+        return self.process.cursors.seal(viewer.workspace_id, self._position)
+
+    def renew_user(self, user: UserRow) -> None:
+        """The viewer's own row has changed by this mutation."""
+        self._signed_in = self.viewer, user
+
+    def _require(self) -> SignedInUser:
+        if self._signed_in is None:
+            raise Unauthenticated
+        return self._signed_in
+
+
+Info = strawberry.Info[Context, None]

@@ -1,0 +1,135 @@
+"""Loaders, named by relation: what many rows of one answer ask for is read in one statement."""
+
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
+
+from strawberry.dataloader import DataLoader
+
+from models.message import MessageRow
+from models.participant import ParticipantRow
+from models.read_mark import Mark
+from models.room import RoomRow
+from models.statement import Connection
+from models.user import UserRow
+from resolvers import door, message, participant, read_mark, room, user
+from resolvers.message import MessagePage
+from resolvers.participant import ParticipantPage
+from resolvers.viewer import Viewer
+
+if TYPE_CHECKING:
+    from schema.context import Context
+
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
+
+Place = tuple[UUID, int]
+Reader = tuple[UUID, UUID]
+
+
+class Loaders:
+    """The loaders of one snapshot. They forget with it."""
+
+    def __init__(self, context: "Context") -> None:
+        self._context = context
+        self._message_pages: dict[MessagePage, DataLoader[UUID, list[MessageRow]]] = {}
+        self._participant_pages: dict[ParticipantPage, DataLoader[UUID, list[ParticipantRow]]] = {}
+
+    @cached_property
+    def authors(self) -> DataLoader[UUID, UserRow | None]:
+        """Users of whom the viewer has met the id in something that they may read."""
+        return self._each(user.authors, lambda row: row.id)
+
+    @cached_property
+    def visible_users(self) -> DataLoader[UUID, UserRow | None]:
+        return self._each(user.visible_users, lambda row: row.id)
+
+    @cached_property
+    def rooms(self) -> DataLoader[UUID, RoomRow | None]:
+        return self._each(door.visible_rooms, lambda row: row.id)
+
+    @cached_property
+    def managers_by_room(self) -> DataLoader[UUID, UUID | None]:
+        return self._mapped(room.managers, None)
+
+    @cached_property
+    def visible_messages(self) -> DataLoader[UUID, MessageRow | None]:
+        return self._each(message.visible_messages, lambda row: row.id)
+
+    @cached_property
+    def messages_by_sequence(self) -> DataLoader[Place, MessageRow | None]:
+        return self._each(message.messages_at, lambda row: (row.room_id, row.sequence))
+
+    @cached_property
+    def unread_counts_by_room(self) -> DataLoader[UUID, int]:
+        return self._mapped(read_mark.unread_counts, 0)
+
+    @cached_property
+    def first_unread_by_room(self) -> DataLoader[UUID, MessageRow | None]:
+        return self._each(read_mark.first_unread, lambda row: row.room_id)
+
+    @cached_property
+    def latest_marks_by_reader(self) -> DataLoader[Reader, Mark | None]:
+        return self._each(read_mark.latest_marks, lambda mark: (mark.room_id, mark.user_id))
+
+    @cached_property
+    def visible_participants(self) -> DataLoader[UUID, ParticipantRow | None]:
+        return self._each(participant.visible_participants, lambda row: row.id)
+
+    @cached_property
+    def participant_counts_by_room(self) -> DataLoader[UUID, int]:
+        return self._mapped(participant.participant_counts, 0)
+
+    def messages_by_room(self, page: MessagePage) -> DataLoader[UUID, list[MessageRow]]:
+        if page not in self._message_pages:
+            self._message_pages[page] = self._grouped(
+                lambda connection, viewer, rooms: message.messages_of_rooms(connection, viewer, rooms, page),
+                lambda row: row.room_id,
+            )
+        return self._message_pages[page]
+
+    def participants_by_room(self, page: ParticipantPage) -> DataLoader[UUID, list[ParticipantRow]]:
+        if page not in self._participant_pages:
+            self._participant_pages[page] = self._grouped(
+                lambda connection, viewer, rooms: participant.participants_of_rooms(connection, viewer, rooms, page),
+                lambda row: row.room_id,
+            )
+        return self._participant_pages[page]
+
+    def _each(
+        self,
+        find: Callable[[Connection, Viewer, Sequence[Key]], Awaitable[Iterable[Value]]],
+        key: Callable[[Value], Key],
+    ) -> DataLoader[Key, Value | None]:
+        async def load(keys: list[Key]) -> list[Value | None]:
+            found = {key(row): row for row in await self._read(find, keys)}
+            return [found.get(each) for each in keys]
+
+        return DataLoader(load)
+
+    def _mapped(
+        self, find: Callable[[Connection, Viewer, Sequence[Key]], Awaitable[dict[Key, Value]]], missing: Value
+    ) -> DataLoader[Key, Value]:
+        async def load(keys: list[Key]) -> list[Value]:
+            found = await self._read(find, keys)
+            return [found.get(each, missing) for each in keys]
+
+        return DataLoader(load)
+
+    def _grouped(
+        self,
+        find: Callable[[Connection, Viewer, Sequence[Key]], Awaitable[Iterable[Value]]],
+        key: Callable[[Value], Key],
+    ) -> DataLoader[Key, list[Value]]:
+        async def load(keys: list[Key]) -> list[list[Value]]:
+            groups: dict[Key, list[Value]] = {each: [] for each in keys}
+            for row in await self._read(find, keys):
+                groups[key(row)].append(row)
+            return [groups[each] for each in keys]
+
+        return DataLoader(load)
+
+    async def _read(self, find: Callable[[Connection, Viewer, Any], Awaitable[Value]], keys: Sequence[Key]) -> Value:
+        viewer = self._context.viewer
+        return await self._context.read(lambda connection: find(connection, viewer, keys))
