@@ -1,0 +1,184 @@
+"""What tests stand on: real servers, and for each test a database of its own, copied from a template."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+from psycopg_pool import AsyncConnectionPool
+
+import migrations
+from resolvers.operation import operate
+from resolvers.password import hash_password
+from resolvers.process import Pool, Process
+from resolvers.sealing import Sealer
+from resolvers.session import begin
+from server.embedded.postgres import EmbeddedPostgres
+from server.engine import ParleyEngine
+from server.http.app import build_app
+from tests.cast import MEMBERS, PASSWORD, Member, Person, make_cast
+
+TEMPLATE = "template_parley"
+ORIGIN = "http://parley.test"
+
+_numbers = itertools.count(1)
+
+
+def make_pool(url: str) -> Pool:
+    return AsyncConnectionPool(url, min_size=1, max_size=8, open=False, kwargs={"autocommit": True})
+
+
+def make_process(pool: Pool, queue: Callable[..., None] = lambda *_: None) -> Process:
+    return Process(
+        pool=pool,
+        queue=queue,
+        cursors=Sealer([b"a secret of the tests"]),
+        token_key=b"another secret of the tests, of 32 bytes or more",
+        access_token_seconds=900,
+        refresh_token_seconds=30 * 86400,
+        lock_timeout_ms=10_000,
+        idle_transaction_timeout_ms=30_000,
+    )
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[EmbeddedPostgres]:
+    """One server for all tests of this process."""
+    with EmbeddedPostgres.temporary({"max_connections": "200"}) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def template(postgres: EmbeddedPostgres) -> str:
+    """A database that the migrations built, with the cast in it."""
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {TEMPLATE}")
+    url = postgres.url_of(TEMPLATE)
+    migrations.upgrade(url)
+
+    async def fill() -> None:
+        async with make_pool(url) as pool:
+            await make_cast(make_process(pool), await hash_password(PASSWORD))
+
+    asyncio.run(fill())
+    return TEMPLATE
+
+
+@pytest.fixture
+def database_url(postgres: EmbeddedPostgres, template: str) -> Iterator[str]:
+    """A database of this test's own."""
+    name = f"test_{next(_numbers)}"
+    with psycopg.connect(postgres.url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        yield postgres.url_of(name)
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[Pool]:
+    async with make_pool(database_url) as opened:
+        yield opened
+
+
+@pytest.fixture
+def queued() -> list[tuple[Any, ...]]:
+    """What was queued, in its order."""
+    return []
+
+
+@pytest.fixture
+def process(pool: Pool, queued: list[tuple[Any, ...]]) -> Process:
+    return make_process(pool, lambda *task: queued.append(task))
+
+
+@pytest.fixture
+async def client(process: Process) -> AsyncIterator[httpx.AsyncClient]:
+    """The API without a socket; the entry, the engine and the database are the real ones."""
+
+    async def ready() -> None:
+        return None
+
+    app = build_app(ParleyEngine(process), allowed_origins=[ORIGIN], ready=ready)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=ORIGIN) as opened:
+        yield opened
+
+
+SignIn = Callable[[str], Any]
+
+
+@pytest.fixture
+async def people(process: Process, client: httpx.AsyncClient) -> dict[str, Person]:
+    """The whole cast, signed in where they can be."""
+    async with process.pool.connection() as connection:
+        cursor = await connection.execute('SELECT email, workspace_id, id FROM "user"')
+        keys = {email: (workspace_id, user_id) for email, workspace_id, user_id in await cursor.fetchall()}
+    return {member.name: await _signed_in(process, member, keys[member.email], client) for member in MEMBERS}
+
+
+async def _signed_in(process: Process, member: Member, keys: Any, client: httpx.AsyncClient) -> Person:
+    workspace_id, user_id = keys
+    person = Person(member, workspace_id, user_id, client)
+    if member.status == "ACTIVE":
+        signed_in = await operate(process, workspace_id, lambda transaction: begin(transaction, user_id))
+        person.token = signed_in.access_token
+    return person
+
+
+@pytest.fixture
+def ada(people: dict[str, Person]) -> Person:
+    """Internal; makes the rooms."""
+    return people["ada"]
+
+
+@pytest.fixture
+def ben(people: dict[str, Person]) -> Person:
+    """Internal; ada's colleague."""
+    return people["ben"]
+
+
+@pytest.fixture
+def cleo(people: dict[str, Person]) -> Person:
+    """A client."""
+    return people["cleo"]
+
+
+@pytest.fixture
+def dan(people: dict[str, Person]) -> Person:
+    """Another client."""
+    return people["dan"]
+
+
+@pytest.fixture
+def ivy(people: dict[str, Person]) -> Person:
+    """A client who is invited, and not yet active."""
+    return people["ivy"]
+
+
+@pytest.fixture
+def max_(people: dict[str, Person]) -> Person:
+    """An internal user who was deactivated."""
+    return people["max"]
+
+
+@pytest.fixture
+def zoe(people: dict[str, Person]) -> Person:
+    """Internal, of another firm."""
+    return people["zoe"]
+
+
+@pytest.fixture
+def nobody(people: dict[str, Person], client: httpx.AsyncClient) -> Person:
+    """Somebody without a sign-in."""
+    ada = people["ada"]
+    return Person(ada.member, ada.workspace_id, ada.user_id, client)
+
+
+@pytest.fixture
+async def stack() -> AsyncIterator[AsyncExitStack]:
+    """For what a test opens as it goes."""
+    async with AsyncExitStack() as opened:
+        yield opened
