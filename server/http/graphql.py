@@ -1,0 +1,168 @@
+"""/graphql: GraphQL over HTTP (https://graphql.github.io/graphql-over-http/draft/), as its audits test it.
+
+What a status says: with `application/graphql-response+json`, 400 when there is no `data`, else 200. With
+`application/json`, 200 for whatever a well-formed request led to. In both, what is no well-formed request has
+its own status (400, 405, 406, 413, 415), a token that is bad or expired 401, a fault of ours 500.
+
+Each request is one pass: head, body, document (cached), token, context, execution, context closed, bytes.
+"""
+
+import asyncio
+from typing import Any, NamedTuple
+
+from graphql import ExecutionResult, GraphQLError, OperationType
+from graphql.execution import Executor
+from starlette.types import Receive, Scope, Send
+from strawberry.execution import optimized_is_awaitable
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+
+from server.http import accept, error
+from server.http.bearer import token
+from server.http.departure import Departure
+from server.http.document import Document, Documents, Invalid, Operation
+from server.http.engine import Engine
+from server.http.limits import Limits
+from server.http.payload import encode
+from server.http.request import Asked, Gone, Head, Headers, Refused, linked, posted
+
+_MOST_COERCION_ERRORS = 25
+
+_CONTENT_TYPE = {media: f"{media}; charset=utf-8".encode("ascii") for media in (accept.GRAPHQL, accept.JSON)}
+
+
+class Answer(NamedTuple):
+    status: int
+    body: bytes
+    headers: Headers = ()
+
+
+class GraphQL:
+    """The endpoint, as an ASGI application."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        limits: Limits | None = None,
+        introspection: bool = True,
+        largest_body: int = 1024 * 1024,
+        executor: type[Executor[Any]] = StrawberryGraphQLCoreExecutionContext,
+    ) -> None:
+        self.documents = Documents(engine.schema, limits=limits, introspection=introspection)
+        self._engine = engine
+        self._schema = engine.schema
+        self._hide_suggestions = not introspection
+        self._largest_body = largest_body
+        self._executor = executor
+        self._mutations: set[asyncio.Task[Answer]] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        media: str | None = None
+        try:
+            head = Head.of(scope)
+            media = accept.media_type(head.accept)
+            answer = await self._answer(scope, head, media, receive)
+        except Refused as refused:
+            body = encode({"errors": [error.told(refused.message, "BAD_USER_INPUT")]})
+            answer = Answer(refused.status, body, refused.headers)
+        except Gone:
+            return
+        except Exception as raised:
+            answer = _failure(raised, accept.JSON)
+        await _send(send, answer, media or accept.JSON)
+
+    async def finish(self, seconds: float = 10.0) -> None:
+        """Wait for mutations that nobody waits for any more, before what they need is taken down."""
+        if self._mutations:
+            await asyncio.wait(self._mutations, timeout=seconds)
+
+    async def _answer(self, scope: Scope, head: Head, media: str | None, receive: Receive) -> Answer:
+        method = scope["method"]
+        if method not in ("POST", "GET", "HEAD"):
+            raise Refused(405, "GraphQL is served by POST and GET.", ((b"allow", b"GET, POST"),))
+        if media is None:
+            raise Refused(406, f"Accept must allow {accept.GRAPHQL} or {accept.JSON}.")
+        asked = await posted(head, receive, self._largest_body) if method == "POST" else linked(scope)
+        try:
+            document = self.documents.get(asked.query)
+            operation = document.operation(asked.operation_name)
+        except Invalid as invalid:
+            return _refusal(error.of_request(invalid.errors, invalid.code), media)
+        if operation.type is OperationType.QUERY:
+            with Departure(receive):
+                return await self._executed(asked, document, operation, head, media)
+        if operation.type is OperationType.SUBSCRIPTION:
+            raise Refused(400, "Subscriptions are not served by POST and GET.")
+        if method != "POST":
+            raise Refused(405, "A mutation must be sent by POST.", ((b"allow", b"POST"),))
+        # A task of its own: a client that hangs up, or a server that stops, leaves nothing half done.
+        task = asyncio.create_task(self._executed(asked, document, operation, head, media))
+        self._mutations.add(task)
+        task.add_done_callback(self._mutations.discard)
+        return await asyncio.shield(task)
+
+    async def _executed(self, asked: Asked, document: Document, operation: Operation, head: Head, media: str) -> Answer:
+        try:
+            result = await self._result(asked, document, operation, head)
+            if isinstance(result, list):
+                return _refusal(error.of_request(result, "BAD_USER_INPUT"), media)
+            if result.errors:
+                errors = error.of_execution(result.errors)
+                return Answer(200, encode({"errors": errors, "data": result.data}))
+            return Answer(200, encode({"data": result.data}))
+        except Exception as raised:
+            return _failure(raised, media)
+
+    async def _result(
+        self, asked: Asked, document: Document, operation: Operation, head: Head
+    ) -> ExecutionResult | list[GraphQLError]:
+        """Execute in a context of the engine and close it. A list: the variables are refused."""
+        engine = self._engine
+        bearer = None if operation.selects_only(engine.public_mutations) else token(head.authorization)
+        async with engine.open(bearer, operation) as context:
+            executor = self._executor.build(
+                self._schema,
+                document.node,
+                context_value=context,
+                raw_variable_values=asked.variables,
+                operation_name=operation.name,
+                max_coercion_errors=_MOST_COERCION_ERRORS,
+                is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]
+                hide_suggestions=self._hide_suggestions,
+                operation_extensions=asked.extensions,
+            )
+            if isinstance(executor, list):
+                return executor
+            result: Any = executor.execute_operation()
+            if optimized_is_awaitable(result):
+                result = await result
+        if not isinstance(result, ExecutionResult):
+            raise TypeError("@defer and @stream are not supported")
+        return result
+
+
+def _refusal(errors: list[error.Told], media: str) -> Answer:
+    """Answer a request of which nothing was executed."""
+    return Answer(200 if media == accept.JSON else 400, encode({"errors": errors}))
+
+
+def _failure(raised: Exception, media: str) -> Answer:
+    """Answer for an exception outside the execution of a field."""
+    code = error.public_code(raised)
+    if code is None:
+        return Answer(500, encode({"errors": [error.unexpected(raised)]}))
+    errors = [error.told(error.public_message(raised), code)]
+    if code == "UNAUTHENTICATED":
+        return Answer(401, encode({"errors": errors}), ((b"www-authenticate", b"Bearer"),))
+    return _refusal(errors, media)
+
+
+async def _send(send: Send, answer: Answer, media: str) -> None:
+    headers = [
+        (b"content-type", _CONTENT_TYPE[media]),
+        (b"content-length", b"%d" % len(answer.body)),
+        (b"cache-control", b"no-store"),
+        *answer.headers,
+    ]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})

@@ -1,0 +1,78 @@
+import json
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from server.http.payload import NotJSON, decode, encode
+
+
+def test_ordinary_json_goes_both_ways() -> None:
+    value = {"a": [1, 2.5, None, True, "ü 🏊"], "b": {}}
+    assert decode(encode(value)) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (b'"\\ud800"', "\ud800"),
+        (b'["\\ud83d\\ude00", "\\ude00"]', ["\N{GRINNING FACE}", "\ude00"]),
+        (b'["\\ud800", 123456789012345678901234567890]', ["\ud800", 123456789012345678901234567890]),
+        (b'{"a": 1, "a": 2}', {"a": 2}),
+    ],
+)
+def test_what_only_the_standard_library_reads(text: bytes, value: object) -> None:
+    assert decode(text) == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"nonsense",
+        b"NaN",
+        b"[Infinity]",
+        b"-Infinity",
+        b"1e999",
+        b'"\xff"',
+        b'"\xed\xa0\x80"',  # a surrogate as bytes is not UTF-8
+        '{"a": 1}'.encode("utf-16"),
+        "\ufeff{}".encode(),
+        b'["\\ud800", NaN]',
+        b"[" * 100_000 + b"]" * 100_000,
+        b'["\\ud800", ' + b"9" * 10_000 + b"]",
+    ],
+)
+def test_what_is_not_json(text: bytes) -> None:
+    with pytest.raises(NotJSON):
+        decode(text)
+
+
+@pytest.mark.parametrize("value", [{"text": "a\ud800b"}, {"number": 2**80}, ["\ud800", 2**80, "ü"]])
+def test_what_orjson_can_not_write_is_written_in_ascii(value: object) -> None:
+    text = encode(value)
+    assert text.isascii()
+    assert json.loads(text) == value
+
+
+def test_what_is_no_json_at_all_is_an_error() -> None:
+    with pytest.raises(TypeError):
+        encode({"a": object()})
+
+
+@given(st.binary() | st.text().map(str.encode) | st.recursive(st.floats(), st.lists).map(json.dumps).map(str.encode))
+def test_any_bytes_are_read_or_refused(text: bytes) -> None:
+    with suppress(NotJSON):
+        decode(text)
+
+
+_ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(_ANY)
+def test_any_value_comes_back(value: object) -> None:
+    assert json.loads(encode(value)) == value
