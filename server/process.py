@@ -1,0 +1,40 @@
+"""What resolvers need from the process, made from its settings."""
+
+from typing import Any
+
+from psycopg_pool import AsyncConnectionPool
+
+from resolvers.process import Pool, Process, Queue
+from resolvers.sealing import Sealer, derived
+from server.settings import Settings
+
+
+def make_pool(settings: Settings, *, size: int | None = None) -> Pool:
+    """A pool of connections, not opened yet. Transactions are begun and ended by what runs in them."""
+    options: dict[str, Any] = {
+        "autocommit": True,
+        "prepare_threshold": 5 if settings.prepare_statements else None,
+    }
+    return AsyncConnectionPool(
+        settings.database_address,
+        min_size=1,
+        max_size=size or settings.database_pool_size,
+        kwargs=options,
+        open=False,
+        # What a restart of the database broke is found before it is handed out.
+        check=AsyncConnectionPool.check_connection,
+    )
+
+
+def make_process(settings: Settings, pool: Pool, queue: Queue) -> Process:
+    secret = settings.secret
+    return Process(
+        pool=pool,
+        queue=queue,
+        cursors=Sealer([secret]),
+        token_key=derived(secret, "access token"),
+        access_token_seconds=settings.access_token_seconds,
+        refresh_token_seconds=settings.refresh_token_seconds,
+        lock_timeout_ms=settings.lock_timeout_ms,
+        idle_transaction_timeout_ms=settings.idle_transaction_timeout_ms,
+    )

@@ -1,0 +1,33 @@
+"""The tasks, by name, and when they run by themselves. Each is a shell around a function of `resolvers/`."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID
+
+from celery import Celery
+
+from resolvers import session, work
+from resolvers.process import Process
+
+Run = Callable[[Callable[[Process], Awaitable[Any]]], Any]
+
+
+def register(app: Celery, run: Run) -> None:
+    """Put the tasks on the application; `run` runs a coroutine function with this worker's process."""
+
+    @app.task(name="sessions.sweep_expired")
+    def sweep_expired_sessions() -> None:
+        run(session.sweep_expired)
+
+    @app.task(name="work.sweep_due")
+    def sweep_due_work() -> None:
+        run(work.sweep_due)
+
+    @app.task(name="work.do")
+    def do_work(workspace_id: str, work_id: str) -> None:
+        run(lambda process: work.do(process, UUID(workspace_id), UUID(work_id)))
+
+    app.conf.beat_schedule = {
+        "sweep expired sessions": {"task": "sessions.sweep_expired", "schedule": 60.0},
+        "sweep due work": {"task": "work.sweep_due", "schedule": 10.0},
+    }
