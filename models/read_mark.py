@@ -9,6 +9,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 from sqlmodel import SQLModel
 
 from models.column import belongs_to, bigint, timestamp
@@ -89,7 +90,7 @@ _standing = (
     .prefix_with("MATERIALIZED")
 )
 _marked = (
-    sa.dialects.postgresql.insert(read_marks)
+    postgresql.insert(read_marks)
     .from_select(
         ["workspace_id", "room_id", "user_id", "sequence"],
         sa.select(uuid("workspace_id"), uuid("room_id"), uuid("viewer_id"), _standing.c.sequence).where(

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 from sqlmodel import SQLModel
 
 from models.column import belongs_to, string, timestamp
@@ -144,16 +145,20 @@ standing = Statement(
     Standing,
 )
 
+# Two that make one room at once: the second waits here for the first, and then inserts nothing.
 insert_room = Statement(
-    sa.insert(rooms).values(
+    postgresql.insert(rooms)
+    .values(
         workspace_id=uuid("workspace_id"),
         id=uuid("id"),
         name=text("name"),
         name_key=text("name_key"),
         created_by=uuid("created_by"),
         idempotency_key=text("idempotency_key"),
-    ),
-    nothing,
+    )
+    .on_conflict_do_nothing(constraint="room_idempotency_key")
+    .returning(rooms.c.id),
+    scalar,
 )
 room_by_key: Statement[UUID] = Statement(
     sa.select(rooms.c.id).where(

@@ -9,13 +9,11 @@ from enum import Enum
 from typing import Any, Generic, NewType, TypeVar, cast
 
 import sqlalchemy as sa
-from psycopg import AsyncConnection, AsyncCursor
-from psycopg.rows import TupleRow
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlmodel import SQLModel
 
-Connection = AsyncConnection[TupleRow]
-Cursor = AsyncCursor[TupleRow]
+from models.connection import Connection, Cursor
+
 Row = TypeVar("Row")
 Other = TypeVar("Other")
 Sql = NewType("Sql", bytes)
@@ -92,10 +90,12 @@ class Statement(Generic[Row]):
         return await self.one_of(await self.send(connection, **parameters))
 
     async def all_of(self, cursor: Cursor) -> list[Row]:
+        await _arrival(cursor)
         row = self.row
         return [row(*values) for values in await cursor.fetchall()]
 
     async def first_of(self, cursor: Cursor) -> Row | None:
+        await _arrival(cursor)
         values = await cursor.fetchone()
         return None if values is None else self.row(*values)
 
@@ -103,6 +103,10 @@ class Statement(Generic[Row]):
         row = await self.first_of(cursor)
         assert row is not None, "the statement always has a row"
         return row
+
+
+async def _arrival(cursor: Cursor) -> None:
+    await cast(Connection, cursor.connection).arrival(cursor)
 
 
 def scalar(value: Other) -> Other:

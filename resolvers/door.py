@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from models import room as rooms
+from models.connection import Connection
 from models.room import RoomRow, Standing
-from models.statement import Connection
 from resolvers.errors import Code, NotFound, Refused, Unauthenticated
 from resolvers.operation import Transaction
 from resolvers.viewer import Viewer, internal_only

@@ -1,8 +1,8 @@
 """The line of events, as far as readers of the present need it: where "now" is."""
 
 from models import event as events
+from models.connection import Connection
 from models.event import Position
-from models.statement import Connection
 from resolvers.viewer import Viewer
 
 

@@ -8,11 +8,11 @@ from uuid import UUID
 from models import message as messages
 from models import room as rooms
 from models import session as sessions
+from models.connection import Connection
 from models.event import EventKind
 from models.ids import new_id
 from models.message import Last, MessageRow, MessageSource
 from models.room import Standing
-from models.statement import Connection
 from resolvers import door, text
 from resolvers.errors import Code, Missing, NotFound, Refused, Unauthenticated
 from resolvers.operation import Pending, Transaction

@@ -14,8 +14,9 @@ from uuid import UUID
 import psycopg
 import sqlalchemy as sa
 
+from models.connection import Connection, Cursor
 from models.event import EventKind, insert_events, lock_line
-from models.statement import Connection, Cursor, Statement, integer, nothing
+from models.statement import Statement, integer, nothing
 from resolvers.process import Process
 
 Result = TypeVar("Result")
@@ -89,7 +90,7 @@ async def operate(
     """
     async with process.pool.connection() as connection:
         try:
-            async with connection.pipeline():
+            async with connection.batch():
                 transaction = Transaction(process, connection, workspace_id)
                 await connection.execute("BEGIN")
                 await _set_timeouts.send(
@@ -100,7 +101,7 @@ async def operate(
                 result = await operation(transaction)
                 await _take_positions(transaction)
                 await connection.execute("COMMIT")
-                done = await result.statement.one_of(result.cursor) if isinstance(result, Pending) else result
+            done = await result.statement.one_of(result.cursor) if isinstance(result, Pending) else result
         except BaseException:
             if not connection.closed and connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
                 await connection.rollback()

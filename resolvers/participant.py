@@ -12,10 +12,10 @@ from uuid import UUID
 from models import message as messages
 from models import participant as participants
 from models import user as users
+from models.connection import Connection
 from models.event import EventKind
 from models.ids import new_id, new_ids
 from models.participant import Candidate, ParticipantRow
-from models.statement import Connection
 from models.user import UserStatus
 from models.work import WorkKind, insert_work
 from resolvers import door

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from psycopg_pool import AsyncConnectionPool
 
-from models.statement import Connection
+from models.connection import Connection
 from resolvers.sealing import Sealer
 
 Pool = AsyncConnectionPool[Connection]

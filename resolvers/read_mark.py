@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from models import read_mark as read_marks
+from models.connection import Connection
 from models.message import MessageRow
 from models.read_mark import Mark
-from models.statement import Connection
 from resolvers.errors import NotFound, Unauthenticated
 from resolvers.operation import Transaction
 from resolvers.viewer import Viewer

@@ -7,10 +7,10 @@ from uuid import UUID
 
 from models import participant as participants
 from models import room as rooms
+from models.connection import Connection
 from models.event import EventKind
 from models.ids import new_id
 from models.room import RoomRow
-from models.statement import Connection
 from resolvers import text
 from resolvers.door import locked_room, managed_room
 from resolvers.operation import Transaction
@@ -90,32 +90,40 @@ async def create_room(
     internal_only(viewer)
     key = text.idempotency_key(idempotency_key)
     people = await newcomers(transaction, [viewer.user_id, *participant_ids])
-    if key is not None:
-        made = await rooms.room_by_key.first(
-            transaction.connection,
-            workspace_id=viewer.workspace_id,
-            created_by=viewer.user_id,
-            idempotency_key=key,
-        )
-        if made is not None:
-            return made
+    made = await _made_before(transaction, viewer, key)
+    if made is not None:
+        return made
     shown = room_name(name)
     people.refuse("participant_ids", offset=-1)
-    room_id = new_id()
-    await rooms.insert_room.send(
+    room_id = await rooms.insert_room.first(
         transaction.connection,
         workspace_id=viewer.workspace_id,
-        id=room_id,
+        id=new_id(),
         name=shown,
         name_key=folded(shown),
         created_by=viewer.user_id,
         idempotency_key=key,
     )
+    if room_id is None:
+        made = await _made_before(transaction, viewer, key)
+        assert made is not None, "only a room with this key stands in the way of one"
+        return made
     transaction.record(EventKind.ROOM_CREATED, room_id=room_id, user_id=viewer.user_id)
     await admit(transaction, room_id, [viewer.user_id], added_by=None, joined_sequence=0)
     others = [user_id for user_id in people.to_add if user_id != viewer.user_id]
     await admit(transaction, room_id, others, added_by=viewer.user_id, joined_sequence=0)
     return room_id
+
+
+async def _made_before(transaction: Transaction, viewer: Viewer, key: str | None) -> UUID | None:
+    if key is None:
+        return None
+    return await rooms.room_by_key.first(
+        transaction.connection,
+        workspace_id=viewer.workspace_id,
+        created_by=viewer.user_id,
+        idempotency_key=key,
+    )
 
 
 async def rename_room(transaction: Transaction, viewer: Viewer, room_id: UUID | None, name: str) -> UUID:

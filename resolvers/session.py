@@ -7,9 +7,9 @@ from uuid import UUID
 
 from models import session as sessions
 from models import user as users
+from models.connection import Connection
 from models.event import EventKind
 from models.ids import new_id
-from models.statement import Connection
 from models.user import Account, UserKind, UserRow, UserStatus
 from resolvers.errors import Code, Refused, Unauthenticated
 from resolvers.operation import Transaction, operate

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import TypeVar
 
-from models.statement import Connection
+from models.connection import Connection
 from resolvers.process import Pool
 
 Result = TypeVar("Result")
@@ -29,10 +29,8 @@ class Snapshot:
                 return await ask(self._connection)
             connection = await self._held.enter_async_context(self._pool.connection())
             self._connection = connection
-            # The BEGIN travels with the first question.
-            async with connection.pipeline():
-                await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-                return await ask(connection)
+            await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            return await ask(connection)
 
     async def close(self) -> None:
         """Give the connection back. The next read opens a new snapshot."""

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from models import user as users
+from models.connection import Connection
 from models.event import EventKind
 from models.ids import new_id
 from models.person import known_authors
-from models.statement import Connection
 from models.user import UserKind, UserRow, UserStatus
 from resolvers.operation import Transaction
 from resolvers.text import folded, search_key

@@ -6,8 +6,8 @@ from uuid import UUID
 
 import strawberry
 
+from models.connection import Connection
 from models.event import Position
-from models.statement import Connection
 from models.user import UserKind, UserRow
 from resolvers.errors import Unauthenticated
 from resolvers.event import newest

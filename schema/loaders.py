@@ -7,11 +7,11 @@ from uuid import UUID
 
 from strawberry.dataloader import DataLoader
 
+from models.connection import Connection
 from models.message import MessageRow
 from models.participant import ParticipantRow
 from models.read_mark import Mark
 from models.room import RoomRow
-from models.statement import Connection
 from models.user import UserRow
 from resolvers import door, message, participant, read_mark, room, user
 from resolvers.message import MessagePage

@@ -4,6 +4,7 @@ from typing import Any
 
 from psycopg_pool import AsyncConnectionPool
 
+from models.connection import Connection
 from resolvers.process import Pool, Process, Queue
 from resolvers.sealing import Sealer, derived
 from server.settings import Settings
@@ -17,6 +18,7 @@ def make_pool(settings: Settings, *, size: int | None = None) -> Pool:
     }
     return AsyncConnectionPool(
         settings.database_address,
+        connection_class=Connection,
         min_size=1,
         max_size=size or settings.database_pool_size,
         kwargs=options,

@@ -12,6 +12,7 @@ import pytest
 from psycopg_pool import AsyncConnectionPool
 
 import migrations
+from models.connection import Connection
 from resolvers.operation import operate
 from resolvers.password import hash_password
 from resolvers.process import Pool, Process
@@ -21,6 +22,7 @@ from server.embedded.postgres import EmbeddedPostgres
 from server.engine import ParleyEngine
 from server.http.app import build_app
 from tests.cast import MEMBERS, PASSWORD, Member, Person, make_cast
+from tests.ledger import Ledger
 
 TEMPLATE = "template_parley"
 ORIGIN = "http://parley.test"
@@ -29,7 +31,9 @@ _numbers = itertools.count(1)
 
 
 def make_pool(url: str) -> Pool:
-    return AsyncConnectionPool(url, min_size=1, max_size=8, open=False, kwargs={"autocommit": True})
+    return AsyncConnectionPool(
+        url, connection_class=Connection, min_size=1, max_size=8, open=False, kwargs={"autocommit": True}
+    )
 
 
 def make_process(pool: Pool, queue: Callable[..., None] = lambda *_: None) -> Process:
@@ -93,6 +97,12 @@ def queued() -> list[tuple[Any, ...]]:
 @pytest.fixture
 def process(pool: Pool, queued: list[tuple[Any, ...]]) -> Process:
     return make_process(pool, lambda *task: queued.append(task))
+
+
+@pytest.fixture
+def ledger(process: Process, queued: list[tuple[Any, ...]]) -> Ledger:
+    """What the database holds, for tests of what an operation wrote, or did not."""
+    return Ledger(process, queued)
 
 
 @pytest.fixture

@@ -1,0 +1,35 @@
+"""A connection on which statements travel together.
+
+psycopg's pipelines ask the server to flush when somebody waits for an answer. The server then does not count as idle
+in its transaction, so `idle_in_transaction_session_timeout` never begins, and a process that is stopped just then
+keeps its locks for ever. So whoever waits here ends the batch with a Sync, which costs no trip of its own.
+
+https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from psycopg import AsyncConnection, AsyncCursor, AsyncPipeline
+from psycopg.rows import TupleRow
+
+Cursor = AsyncCursor[TupleRow]
+
+
+class Connection(AsyncConnection[TupleRow]):
+    _batch: AsyncPipeline | None = None
+
+    @asynccontextmanager
+    async def batch(self) -> AsyncIterator[None]:
+        """Statements in here are queued, and leave with the next one whose answer somebody waits for."""
+        async with self.pipeline() as pipeline:
+            self._batch = pipeline
+            try:
+                yield
+            finally:
+                self._batch = None
+
+    async def arrival(self, cursor: Cursor) -> None:
+        """Send what is queued and wait for the answers, unless this one is there already."""
+        if self._batch is not None and cursor.pgresult is None:
+            await self._batch.sync()

@@ -1,0 +1,105 @@
+"""Rules of the house that no linter knows."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from models import event, message, participant, person, read_mark, room, session, user, work, workspace
+from models.message import MessageRow
+from models.participant import ParticipantRow
+from models.room import RoomRow, Standing
+from models.statement import Statement
+from models.user import UserRow
+
+ROOT = Path(__file__).parent.parent
+MODULES = (event, message, participant, person, read_mark, room, session, user, work, workspace)
+
+# Statements that give something of a room, or of a person, without asking who the viewer is; each with its reason.
+WITHOUT_A_VIEWER = {
+    "message.edit_message": "writes what `own_message` found under the room's lock",
+    "message.erase_message": "writes what `own_message` found under the room's lock",
+    "message.messages_by_sequence": "of rooms that the viewer has been given",
+    "message.messages_pages": "of rooms that the viewer has been given",
+    "participant.participants_by_user": "of a room that its manager holds locked",
+    "participant.participants_pages": "of rooms that an internal viewer has been given",
+    "session.lock_active_user": "the user whose sign-in it is",
+    "session.signed_in_user": "the user whose sign-in it is",
+    "user.users_by_id": "authors of what the viewer may read, and everybody for internal viewers",
+    "user.users_page": "for internal viewers only",
+}
+
+
+def statements() -> Iterator[tuple[str, Statement[object]]]:
+    made = {
+        "message.messages_pages": message.messages_pages(backward=True),
+        "participant.participants_pages": participant.participants_pages(after=True, before=True, backward=True),
+        "room.rooms_page": room.rooms_page(archived=None, query=True, after=True, before=True, backward=True),
+        "user.users_page": user.users_page(query=True, kind=True, status=True, after=True),
+    }
+    yield from made.items()
+    for module in MODULES:
+        for name, value in vars(module).items():
+            if isinstance(value, Statement):
+                yield f"{_short(module)}.{name}", value
+
+
+def test_finding_is_the_permission() -> None:
+    """Whatever gives a row of a room or a person asks for the viewer in the same statement, or says why not."""
+    bare = {
+        name
+        for name, statement in statements()
+        if statement.row in (RoomRow, MessageRow, ParticipantRow, UserRow, Standing)
+        and b"%(viewer_id)s" not in statement.sql
+    }
+    assert bare == set(WITHOUT_A_VIEWER)
+
+
+def test_every_statement_stays_within_a_workspace() -> None:
+    across = {
+        "session.workspaces_with_expired_sessions",
+        "user.accounts_by_email",
+        "work.lease_due_work",
+        "workspace.insert_workspace",
+        "workspace.workspace_by_slug",
+    }
+    found = {name for name, statement in statements() if b"%(workspace_id)s" not in statement.sql}
+    assert found == across
+
+
+def test_commits_happen_in_one_place() -> None:
+    pattern = re.compile(r'"(COMMIT|BEGIN)\b|\.commit\(|\.transaction\(')
+    places = {
+        str(path.relative_to(ROOT))
+        for folder in ("models", "resolvers", "schema", "tasks")
+        for path in (ROOT / folder).rglob("*.py")
+        if pattern.search(path.read_text())
+    }
+    assert places == {"resolvers/operation.py", "resolvers/snapshot.py"}
+
+
+def test_only_operations_queue_tasks() -> None:
+    callers = {
+        str(path.relative_to(ROOT))
+        for folder in ("models", "resolvers", "schema", "tasks")
+        for path in (ROOT / folder).rglob("*.py")
+        if "process.queue(" in path.read_text()
+    }
+    # The sweep queues what a commit of its own has leased.
+    assert callers == {"resolvers/operation.py", "resolvers/work.py"}
+
+
+@pytest.mark.parametrize("folder", ["models", "resolvers", "schema"])
+def test_nothing_blocks_the_event_loop(folder: str) -> None:
+    blocking = {"time.sleep", "subprocess.run", "requests.get", "psycopg.connect", "open"}
+    for path in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                assert ast.unparse(node.func) not in blocking, f"{path.name}:{node.lineno}"
+
+
+def _short(module: ModuleType) -> str:
+    return module.__name__.rpartition(".")[2]
