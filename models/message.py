@@ -108,7 +108,7 @@ edit_message = Statement(
 erase_message = Statement(
     sa.update(messages)
     .where(of_room, messages.c.sequence == integer("at_sequence"))
-    .values(body=None, deleted_at=sa.func.clock_timestamp())
+    .values(body=sa.null(), deleted_at=sa.func.clock_timestamp())
     .returning(*shown),
     MessageRow,
 )
@@ -194,8 +194,13 @@ def messages_pages(*, backward: bool) -> Statement[MessageRow]:
 def has_written(user_id: object, room_id: object) -> sa.ColumnElement[bool]:
     """Whether somebody is the author of a message of that room; a deleted one counts."""
     written = messages.alias("written")
-    return sa.exists().where(
-        written.c.workspace_id == uuid("workspace_id"),
-        written.c.room_id == room_id,
-        written.c.author_id == user_id,
+    # Said aloud: two levels down, a table of the outermost query would else be taken for one of this FROM's own.
+    return (
+        sa.exists()
+        .where(
+            written.c.workspace_id == uuid("workspace_id"),
+            written.c.room_id == room_id,
+            written.c.author_id == user_id,
+        )
+        .correlate_except(written)
     )

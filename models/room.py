@@ -146,7 +146,7 @@ standing = Statement(
 )
 
 # Two that make one room at once: the second waits here for the first, and then inserts nothing.
-insert_room = Statement(
+insert_room: Statement[UUID] = Statement(
     postgresql.insert(rooms)
     .values(
         workspace_id=uuid("workspace_id"),
@@ -179,7 +179,7 @@ archive_room = Statement(
     nothing,
 )
 unarchive_room = Statement(
-    sa.update(rooms).where(of_workspace, rooms.c.id == uuid("room_id")).values(archived_at=None), nothing
+    sa.update(rooms).where(of_workspace, rooms.c.id == uuid("room_id")).values(archived_at=sa.null()), nothing
 )
 
 # Activity is that of the last message, read from the messages' own index: a column of the room that every message
