@@ -135,7 +135,7 @@ def test_orphans_that_still_work_are_ended_at_the_next_start(folder: Path) -> No
     while not server.ready():
         assert time.monotonic() < deadline
     write(server.url, 1)
-    with psycopg.connect(server.url, autocommit=True) as busy:
+    with contextlib.closing(psycopg.connect(server.url, autocommit=True)) as busy:
         busy.execute("CREATE FUNCTION spin() RETURNS void LANGUAGE plpgsql AS 'BEGIN LOOP END LOOP; END'")
         busy.pgconn.send_query(b"SELECT spin()")
         first.kill()  # the postmaster alone

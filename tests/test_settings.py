@@ -180,3 +180,14 @@ def test_the_document_has_every_setting_with_its_default() -> None:
         if field.default not in (None, "", ()):
             shown = str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
             assert documented[variable(name)] == shown
+
+
+def test_the_page_on_running_has_every_command() -> None:
+    from typer.main import get_command
+
+    from server.cli import app
+
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    names = {name for name in commands if name != "schema"} | {f"schema {name}" for name in commands["schema"].commands}
+    page = DOCUMENT.with_name("running.md").read_text()
+    assert set(re.findall(r"^\| `([a-z -]+)` \|", page, re.MULTILINE)) == names

@@ -1,0 +1,124 @@
+# Parley. `make` alone lists what there is.
+#
+# Needs python3 (3.11 or newer, with its venv module) and make; everything else comes with `make run`.
+# Another Python: make PYTHON=python3.12 run
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DATA_DIR := $(or $(PARLEY_DATA_DIR),.parley)
+
+# Half an environment is worth nothing: while it is being filled it says so, and the next make starts anew.
+UNFINISHED := $(VENV)/unfinished
+MADE_IN := $(VENV)/made-in
+FOR_RUN := $(VENV)/installed
+FOR_DEV := $(VENV)/installed-dev
+
+PIP := $(BIN)/python -m pip -qq --disable-pip-version-check --no-input
+export PIP_ROOT_USER_ACTION := ignore
+
+# Each step of `make check` is a target check-NAME.
+CHECKS := lint format types imports schema migrations
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench lock clean $(CHECKS:%=check-%)
+
+help: ## this list
+	@echo "make TARGET, where TARGET is"
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
+
+run: $(FOR_RUN) ## start everything: database, API, worker, mail catcher, demo data (Ctrl-C stops it)
+	@$(BIN)/parley up --under-make
+
+test: $(FOR_DEV) ## run all tests, in parallel; ARGS="-k name" for some
+	@$(BIN)/python -m pytest -n logical $(ARGS)
+
+check: $(FOR_DEV) ## run all checks: lint, format, types, imports, schema, migrations
+	@failed=; for step in $(CHECKS); do \
+	  echo "== $$step"; \
+	  $(MAKE) --no-print-directory check-$$step || failed="$$failed $$step"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "failed:$$failed"; exit 1; fi; \
+	echo "all checks passed"
+
+bench: $(FOR_DEV) ## run the benchmarks
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+lock: $(FOR_DEV) ## resolve the dependencies anew into requirements*.lock; UPGRADE=1 takes the newest of each
+	@test -x $(VENV)/lock/bin/uv || { $(BIN)/python -m venv $(VENV)/lock && \
+	  $(VENV)/lock/bin/python -m pip -qq --disable-pip-version-check install uv; }
+	@$(LOCK) --extra build --output-file requirements.lock pyproject.toml
+	@$(LOCK) --extra build --extra dev --constraints requirements.lock --output-file requirements-dev.lock pyproject.toml
+
+LOCK = $(VENV)/lock/bin/uv --quiet pip compile --universal --python-version 3.11 --generate-hashes \
+  --no-emit-index-url --no-header $(if $(UPGRADE),--upgrade)
+
+clean: ## remove the data (also root's folder outside the checkout) and all caches; .venv stays
+	@$(PYTHON) -m server.embedded.clean "$(DATA_DIR)"
+	@rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build
+	@find . -name __pycache__ -type d -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+	@echo "removed the caches"
+
+$(CHECKS:%=check-%): $(FOR_DEV)
+
+check-lint:
+	@$(BIN)/ruff check .
+
+check-format:
+	@$(BIN)/ruff format --check .
+
+check-types:
+	@$(BIN)/mypy
+
+check-imports:
+	@$(BIN)/lint-imports
+
+check-schema:
+	@$(BIN)/parley schema print | diff -u schema.graphql - \
+	  || { echo "schema.graphql is not what the code says: parley schema print > schema.graphql"; exit 1; }
+
+check-migrations:
+	@$(BIN)/python -m pytest --quiet tests/test_migrations.py
+
+# The environment is made anew where it is half made, its Python no longer runs, it belongs to another place (its
+# programs hold the checkout's path), or another version was asked for by name.
+VERSION_OF = $(shell $(1) -c 'import sys; print(*sys.version_info[:2], sep=".")' 2>/dev/null)
+ifneq ($(filter run test check bench lock check-%,$(MAKECMDGOALS)),)
+  FOUND := $(call VERSION_OF,$(BIN)/python)
+  ASKED := $(FOUND)
+  ifneq ($(filter environment command,$(origin PYTHON)),)
+    ASKED := $(or $(call VERSION_OF,$(PYTHON)),$(error $(PYTHON) cannot be run: name another PYTHON))
+  endif
+  PLACE := $(shell cat $(MADE_IN) 2>/dev/null)
+  STALE := $(wildcard $(UNFINISHED))
+  ifneq "$(FOUND):$(PLACE)" "$(ASKED):$(CURDIR)"
+    STALE := yes
+  endif
+  ifneq ($(STALE),)
+    $(shell rm -rf $(VENV))
+  endif
+endif
+
+$(MADE_IN):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Parley needs Python 3.11 or newer, and $(PYTHON) is: $$($(PYTHON) --version 2>&1 | head -n 1)"; \
+	  echo "Name another: make PYTHON=python3.12 ..."; exit 1; } >&2
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { \
+	  echo "$(PYTHON) has no venv module. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@rm -rf $(VENV) && $(PYTHON) -m venv $(VENV) && printf '%s' "$(CURDIR)" > $@
+
+$(FOR_RUN): requirements.lock pyproject.toml | $(MADE_IN)
+	$(call install,requirements.lock)
+	@touch $@
+
+$(FOR_DEV): requirements-dev.lock requirements.lock pyproject.toml | $(MADE_IN)
+	$(call install,requirements-dev.lock)
+	@touch $@ $(FOR_RUN)
+
+define install
+	@echo "installing $(1) into $(VENV)"
+	@touch $(UNFINISHED)
+	@$(PIP) install --require-hashes -r $(1)
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@rm $(UNFINISHED)
+endef

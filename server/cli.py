@@ -1,0 +1,152 @@
+"""The command `parley`.
+
+Each command loads what it needs when it runs. What goes wrong in a way that a person can put right is one line on
+stderr and the exit status 1, not a traceback.
+"""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from server.embedded import EmbeddedError
+from server.settings import Settings, SettingsError, load, unknown_variables
+
+app = typer.Typer(
+    name="parley",
+    help="Messaging for client portals. Settings are environment variables: see docs/settings.md.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+schema = typer.Typer(help="The GraphQL schema.", no_args_is_help=True)
+app.add_typer(schema, name="schema")
+
+
+def main() -> None:
+    try:
+        app()
+    except (EmbeddedError, SettingsError) as error:
+        for line in str(error).splitlines():
+            print(f"parley: {line}", file=sys.stderr)
+        sys.exit(1)
+
+
+@app.command()
+def up(
+    under_make: Annotated[bool, typer.Option("--under-make", hidden=True)] = False,
+) -> None:
+    """Start everything: database, Valkey, mail catcher, demo data, API, worker and beat. Ctrl-C stops it."""
+    from server.embedded.make import Make
+    from server.embedded.up import run
+
+    make = Make() if under_make else None
+    for name in unknown_variables(os.environ):
+        print(f"parley: {name} is no setting of Parley's and is ignored", file=sys.stderr)
+    sys.exit(run(load(), make))
+
+
+@app.command()
+def serve() -> None:
+    """Serve the API."""
+    from server.serve import serve as run
+
+    run(load())
+
+
+@app.command()
+def worker(
+    processes: Annotated[int, typer.Option(min=1, help="How many tasks run at once.")] = 2,
+) -> None:
+    """Run tasks."""
+    from server.worker import work
+
+    work(load(), processes)
+
+
+@app.command()
+def beat() -> None:
+    """Queue what is due by the schedule."""
+    from server.worker import beat as run
+
+    run(load())
+
+
+@app.command("mail-catcher")
+def mail_catcher() -> None:
+    """Catch mail and show it on a page. For development."""
+    import asyncio
+
+    from server.mail_catcher.serve import serve as run
+    from server.settings import origin_of, read
+
+    settings = read()
+    asyncio.run(run(settings.smtp_catcher_port, settings.mail_page_port, origin_of(settings.public_address)))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to the newest revision."""
+    import migrations
+
+    migrations.upgrade(_reachable(load()))
+
+
+@app.command()
+def demo(
+    messages: Annotated[
+        int | None, typer.Option(min=1000, help="Also fill a large workspace, with so many messages.")
+    ] = None,
+) -> None:
+    """Fill in the demo data, where they aren't there yet."""
+    from server.demo import main as fill
+
+    settings = load()
+    _reachable(settings)
+    fill(settings, messages)
+
+
+@app.command()
+def explain(
+    verdicts_only: Annotated[bool, typer.Option("--verdicts-only", help="Leave out the plans.")] = False,
+) -> None:
+    """Show how the database answers the hot queries on its largest workspace; 1 where one is answered badly."""
+    from server.explain import main as judge
+
+    settings = load()
+    _reachable(settings)
+    sys.exit(judge(settings, plans=not verdicts_only))
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is misconfigured. Changes nothing; the exit status is 1 where something is wrong."""
+    from server.doctor import examine
+
+    findings = examine(os.environ)
+    for finding in findings:
+        print(f"{finding.grade:<8} {finding.subject}: {finding.says}")
+    sys.exit(any(finding.grade == "wrong" for finding in findings))
+
+
+@schema.command("print")
+def schema_print() -> None:
+    """Print the schema in GraphQL's own language."""
+    from schema.build import printed
+
+    print(printed(), end="")
+
+
+def _reachable(settings: Settings) -> str:
+    """The database's URL, once it has answered."""
+    from server.doctor import database_fault
+
+    if fault := database_fault(settings):
+        raise SettingsError(fault)
+    return settings.database_address
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""Celery, made from the settings: the application, its worker and its beat.
+
+Each worker process owns one event loop and one pool of database connections, made after the fork: neither a loop nor
+a connection survives one. `tasks.register` names the tasks; they run their coroutines there.
+
+A queued task is a hint: work is a row with a due time, and a sweep queues what is overdue. So nothing of what Celery
+holds has to outlive it: no results are kept, and the beat keeps no times of runs.
+"""
+
+import asyncio
+import os
+import warnings
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import uvloop
+from celery import Celery, signals
+from celery.platforms import SecurityWarning
+
+from resolvers.process import Pool, Process
+from server.embedded.launch import die_with_parent
+from server.process import make_pool, make_process
+from server.settings import Settings
+from server.task_queue import TaskQueue
+from tasks.register import register
+
+Result = TypeVar("Result")
+
+QUEUE = "parley"
+CONNECTIONS = 2  # of one worker process, which runs one task at a time
+
+
+def make_app(settings: Settings) -> Celery:
+    """Connects to nothing yet; has no tasks yet."""
+    app = Celery("parley", broker=settings.broker_address, set_as_current=False)
+    app.conf.update(
+        accept_content=["json"],
+        task_serializer="json",
+        result_backend=None,
+        task_ignore_result=True,
+        task_acks_late=True,  # a worker that is killed gives its task back
+        task_reject_on_worker_lost=True,
+        worker_cancel_long_running_tasks_on_connection_loss=True,
+        worker_prefetch_multiplier=1,
+        worker_enable_remote_control=False,
+        worker_send_task_events=False,
+        broker_connection_retry=True,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        task_default_queue=QUEUE,
+        task_publish_retry=False,  # queueing is a hint, and nobody waits for it
+        timezone="UTC",
+    )
+    return app
+
+
+class Home:
+    """What one worker process owns."""
+
+    def __init__(self, settings: Settings, app: Celery) -> None:
+        self._settings = settings
+        self._app = app
+        self._opened: tuple[asyncio.Runner, Pool, TaskQueue, Process] | None = None
+
+    def open(self) -> None:
+        """After the fork. Waits for no connection: the database may come later."""
+        runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+        queue = TaskQueue(self._app)
+        pool, process = runner.run(self._make(queue))
+        self._opened = runner, pool, queue, process
+
+    def run(self, work: Callable[[Process], Awaitable[Result]]) -> Result:
+        """Runs it to its end, with this process."""
+        if self._opened is None:
+            self.open()
+        assert self._opened is not None
+        runner, _, _, process = self._opened
+        return runner.run(_done(work, process))
+
+    def close(self) -> None:
+        """Does nothing where it isn't open."""
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            runner, pool, queue, _ = opened
+            queue.close()
+            runner.run(pool.close())
+            runner.close()
+
+    async def _make(self, queue: TaskQueue) -> tuple[Pool, Process]:
+        pool = make_pool(self._settings, size=CONNECTIONS)
+        await pool.open(wait=False)
+        return pool, make_process(self._settings, pool, queue.put)
+
+
+async def _done(work: Callable[[Process], Awaitable[Result]], process: Process) -> Result:
+    return await work(process)
+
+
+def work(settings: Settings, processes: int) -> None:
+    """A worker, until SIGTERM; it then lets running tasks end."""
+    app = make_app(settings)
+    home = Home(settings, app)
+    register(app, home.run)
+    worker = os.getpid()
+
+    def begin(**_: object) -> None:
+        die_with_parent(worker)
+        home.open()
+
+    def end(**_: object) -> None:
+        home.close()
+
+    signals.worker_process_init.connect(begin, weak=False)
+    signals.worker_process_shutdown.connect(end, weak=False)
+    # It warns of root for the sake of pickled tasks, which nobody here accepts.
+    warnings.filterwarnings("ignore", category=SecurityWarning)
+    arguments = ["worker", "--pool=prefork", f"--concurrency={processes}", "--loglevel=INFO"]
+    app.worker_main(["--quiet", *arguments, "--without-gossip", "--without-mingle", "--without-heartbeat"])
+
+
+def beat(settings: Settings) -> None:
+    """Queues what is due by the schedule, until SIGTERM. Two at once do no harm."""
+    app = make_app(settings)
+    register(app, Home(settings, app).run)
+    # In memory: a file of times would only have to be repaired after a crash.
+    app.Beat(scheduler="celery.beat:Scheduler", loglevel="INFO", quiet=True).run()
