@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from models import room as rooms
+from models import session as sessions
 from models.connection import Connection
 from models.room import RoomRow, Standing
 from resolvers.errors import Code, NotFound, Refused, Unauthenticated
@@ -23,6 +24,22 @@ async def visible_rooms(connection: Connection, viewer: Viewer, ids: Sequence[UU
     return await rooms.rooms_by_id.all(
         connection, workspace_id=viewer.workspace_id, viewer_id=viewer.user_id, ids=list(ids)
     )
+
+
+async def still_signed_in(transaction: Transaction, viewer: Viewer) -> None:
+    """For what needs no room: an operation that comes behind the end of its sign-in, in the same document say, does
+    nothing. Whatever asks for a room reads it with the room.
+
+    Raises:
+        Unauthenticated: the sign-in has ended.
+    """
+    if not await sessions.is_signed_in.one(
+        transaction.connection,
+        workspace_id=viewer.workspace_id,
+        viewer_id=viewer.user_id,
+        session_id=viewer.session_id,
+    ):
+        raise Unauthenticated("This sign-in has ended.")
 
 
 async def managed_room(transaction: Transaction, viewer: Viewer, room_id: UUID | None) -> tuple[UUID, Standing]:

@@ -12,7 +12,7 @@ from models.event import EventKind
 from models.ids import new_id
 from models.room import RoomRow
 from resolvers import text
-from resolvers.door import locked_room, managed_room
+from resolvers.door import locked_room, managed_room, still_signed_in
 from resolvers.operation import Transaction
 from resolvers.participant import admit, newcomers
 from resolvers.text import folded, room_name, search_key
@@ -86,10 +86,12 @@ async def create_room(
 
     Raises:
         Refused: FORBIDDEN for a client; what is wrong with the key, the name or the participants.
+        Unauthenticated: the sign-in has ended.
     """
     internal_only(viewer)
     key = text.idempotency_key(idempotency_key)
     people = await newcomers(transaction, [viewer.user_id, *participant_ids])
+    await still_signed_in(transaction, viewer)
     made = await _made_before(transaction, viewer, key)
     if made is not None:
         return made

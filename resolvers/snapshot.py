@@ -10,14 +10,19 @@ from contextlib import AsyncExitStack
 from typing import TypeVar
 
 from models.connection import Connection
-from resolvers.process import Pool
+from resolvers.process import Process
 
 Result = TypeVar("Result")
 
 
 class Snapshot:
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+    def __init__(self, process: Process) -> None:
+        self._pool = process.pool
+        # A stopped process must not hold back the cleaning of dead rows for ever. One trip, without parameters.
+        self._begin = (
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
+            f"SET LOCAL idle_in_transaction_session_timeout = {process.idle_transaction_timeout_ms:d}"
+        ).encode()
         self._opening = asyncio.Lock()
         self._held = AsyncExitStack()
         self._connection: Connection | None = None
@@ -29,7 +34,7 @@ class Snapshot:
                 return await ask(self._connection)
             connection = await self._held.enter_async_context(self._pool.connection())
             self._connection = connection
-            await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            await connection.execute(self._begin)
             return await ask(connection)
 
     async def close(self) -> None:

@@ -9,6 +9,7 @@ from models.event import EventKind
 from models.ids import new_id
 from models.person import known_authors
 from models.user import UserKind, UserRow, UserStatus
+from resolvers.door import still_signed_in
 from resolvers.operation import Transaction
 from resolvers.text import folded, search_key
 from resolvers.viewer import Viewer
@@ -68,6 +69,11 @@ async def users_count(
 
 
 async def set_email_notifications(transaction: Transaction, viewer: Viewer, enabled: bool) -> None:
+    """
+    Raises:
+        Unauthenticated: the sign-in has ended.
+    """
+    await still_signed_in(transaction, viewer)
     changed = await users.set_email_notifications.first(
         transaction.connection,
         workspace_id=viewer.workspace_id,

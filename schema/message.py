@@ -7,6 +7,7 @@ import strawberry
 
 from models.message import MessageRow
 from resolvers import message as messages
+from resolvers.errors import Missing
 from resolvers.message import END, MessagePage, Reply
 from schema.context import Info
 from schema.enums import MessageSource
@@ -37,7 +38,9 @@ class Message(Node):
         from schema.room import shown as shown_room
 
         row = await info.context.loaders.rooms.load(self.row.room_id)
-        assert row is not None, "a message is only given to who is in its room"
+        if row is None:
+            # The viewer has left it since the message was given to them.
+            raise Missing
         return shown_room(row)
 
     @strawberry.field(description="Who wrote it.")

@@ -109,7 +109,8 @@ class Room(Node):
         before: Before = strawberry.UNSET,
         around: Around = strawberry.UNSET,
     ) -> MessageConnection:
-        page = await self._message_page(info, first, after, last, before, around or None)
+        middle = None if around is strawberry.UNSET else around
+        page = await self._message_page(info, first, after, last, before, middle)
         rows = await info.context.loaders.messages_by_room(page).load(self.row.id)
         return history(rows, page, self.row.last_sequence)
 

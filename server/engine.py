@@ -22,7 +22,7 @@ class ParleyEngine:
 
     @asynccontextmanager
     async def open(self, token: str | None, operation: Operation) -> AsyncIterator[Context]:
-        snapshot = Snapshot(self._process.pool)
+        snapshot = Snapshot(self._process)
         try:
             # The viewer is read in the snapshot that the document's data will come from.
             signed_in = None if token is None else await authenticate(self._process, snapshot.read, token)

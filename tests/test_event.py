@@ -129,7 +129,7 @@ class TestEventCursors:
     async def test_a_query_tells_now_and_its_data_of_one_moment(self, process: Process, ada: Person) -> None:
         viewer = await viewer_of(process, ada)
         room = await ada.make_room()
-        snapshot = Snapshot(process.pool)
+        snapshot = Snapshot(process)
         before = await snapshot.read(lambda connection: newest(connection, viewer))
         await ada.send(room)
         assert await snapshot.read(lambda connection: newest(connection, viewer)) == before
