@@ -30,7 +30,10 @@ def upgrade() -> None:
         sa.Column("user_id", sa.Uuid(), nullable=True),
         sa.Column("session_id", sa.Uuid(), nullable=True),
         sa.CheckConstraint(
-            "kind IN ('WORKSPACE_CREATED', 'ROOM_CREATED', 'ROOM_UPDATED', 'ROOM_MANAGER_CHANGED', 'ROOM_MUTED', 'PARTICIPANT_ADDED', 'PARTICIPANT_REMOVED', 'MESSAGE_ADDED', 'MESSAGE_UPDATED', 'MESSAGE_DELETED', 'USER_CREATED', 'USER_UPDATED', 'SESSION_ENDED')",
+            "kind IN ('WORKSPACE_CREATED', 'ROOM_CREATED', 'ROOM_UPDATED', 'ROOM_MANAGER_CHANGED', "
+            "'ROOM_MUTED', 'PARTICIPANT_ADDED', 'PARTICIPANT_REMOVED', 'MESSAGE_ADDED', "
+            "'MESSAGE_UPDATED', 'MESSAGE_DELETED', 'USER_CREATED', 'USER_UPDATED', "
+            "'SESSION_ENDED')",
             name="kind_known",
         ),
         sa.PrimaryKeyConstraint("workspace_id", "position"),
