@@ -1,16 +1,20 @@
 """What the HTTP entry executes: the schema, with a context for each operation."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
-from graphql import GraphQLSchema
+from graphql import GraphQLSchema, OperationType
 
+from models.connection import Connection
 from resolvers.process import Process
 from resolvers.session import authenticate
 from resolvers.snapshot import Snapshot
 from schema.build import public_mutations, schema
 from schema.context import Context
 from server.http.document import Operation
+
+Result = TypeVar("Result")
 
 
 class ParleyEngine:
@@ -23,9 +27,14 @@ class ParleyEngine:
     @asynccontextmanager
     async def open(self, token: str | None, operation: Operation) -> AsyncIterator[Context]:
         snapshot = Snapshot(self._process)
+        # The viewer of a query is read in the snapshot that its data come from.
+        read = snapshot.read if operation.type is OperationType.QUERY else self._read
         try:
-            # The viewer is read in the snapshot that the document's data will come from.
-            signed_in = None if token is None else await authenticate(self._process, snapshot.read, token)
+            signed_in = None if token is None else await authenticate(self._process, read, token)
             yield Context(self._process, snapshot, signed_in, selects_event_cursor=operation.selects("eventCursor"))
         finally:
             await snapshot.close()
+
+    async def _read(self, ask: Callable[[Connection], Awaitable[Result]]) -> Result:
+        async with self._process.pool.connection() as connection:
+            return await ask(connection)

@@ -1,5 +1,6 @@
 """What resolvers need from the process, made from its settings."""
 
+import select
 from typing import Any
 
 from psycopg_pool import AsyncConnectionPool
@@ -23,9 +24,19 @@ def make_pool(settings: Settings, *, size: int | None = None) -> Pool:
         max_size=size or settings.database_pool_size,
         kwargs=options,
         open=False,
-        # What a restart of the database broke is found before it is handed out.
-        check=AsyncConnectionPool.check_connection,
+        check=_check,
     )
+
+
+async def _check(connection: Connection) -> None:
+    """Find what a restart of the database broke, before it is handed out, without asking a good one anything.
+
+    The server speaks to an idle connection only to say that it ends.
+    """
+    heard = select.poll()
+    heard.register(connection.fileno(), select.POLLIN | select.POLLHUP | select.POLLERR)
+    if heard.poll(0):
+        await AsyncConnectionPool.check_connection(connection)
 
 
 def make_process(settings: Settings, pool: Pool, queue: Queue) -> Process:
