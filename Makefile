@@ -48,7 +48,7 @@ lock: $(FOR_DEV) ## resolve the dependencies anew into requirements*.lock; UPGRA
 	@test -x $(VENV)/lock/bin/uv || { $(BIN)/python -m venv $(VENV)/lock && \
 	  $(VENV)/lock/bin/python -m pip -qq --disable-pip-version-check install uv; }
 	@$(LOCK) --extra build --output-file requirements.lock pyproject.toml
-	@$(LOCK) --extra build --extra dev --constraints requirements.lock --output-file requirements-dev.lock pyproject.toml
+	@$(LOCK) --extra build --extra dev --output-file requirements-dev.lock pyproject.toml
 
 LOCK = $(VENV)/lock/bin/uv --quiet pip compile --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-header $(if $(UPGRADE),--upgrade)
@@ -71,7 +71,7 @@ check-types:
 	@$(BIN)/mypy
 
 check-imports:
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 check-schema:
 	@$(BIN)/parley schema print | diff -u schema.graphql - \

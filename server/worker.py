@@ -9,9 +9,11 @@ holds has to outlive it: no results are kept, and the beat keeps no times of run
 
 import asyncio
 import os
+import ssl
 import warnings
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 import uvloop
 from celery import Celery, signals
@@ -50,8 +52,19 @@ def make_app(settings: Settings) -> Celery:
         task_default_queue=QUEUE,
         task_publish_retry=False,  # queueing is a hint, and nobody waits for it
         timezone="UTC",
+        broker_use_ssl=_tls(settings.broker_address),
     )
     return app
+
+
+def _tls(broker: str) -> dict[str, object] | None:
+    """A TLS broker must show who it is: by themselves, kombu checks no certificate of Redis, and no name of AMQP."""
+    address = urlsplit(broker)
+    if address.scheme == "rediss" and "ssl_" not in address.query:
+        return {"ssl_cert_reqs": ssl.CERT_REQUIRED}
+    if address.scheme == "amqps":
+        return {"server_hostname": address.hostname}
+    return None
 
 
 class Home:

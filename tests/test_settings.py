@@ -2,6 +2,7 @@
 
 import os
 import re
+import ssl
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from server.settings import Settings, SettingsError, load, origin_of, read, unknown_variables, variable
+from server.worker import make_app
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "settings.md"
 PRODUCTION = {
@@ -153,6 +155,22 @@ def test_a_child_process_gets_the_very_same_settings(monkeypatch: pytest.MonkeyP
     assert child.secret == parent.secret
 
 
+@pytest.mark.parametrize(
+    ("broker", "checks"),
+    [
+        ("rediss://:secret@broker", {"ssl_cert_reqs": ssl.CERT_REQUIRED}),
+        ("rediss://broker?ssl_cert_reqs=none", None),
+        ("amqps://broker", {"server_hostname": "broker"}),
+        ("redis://broker", None),
+    ],
+)
+def test_a_broker_over_tls_must_show_who_it_is(
+    monkeypatch: pytest.MonkeyPatch, broker: str, checks: dict[str, object] | None
+) -> None:
+    put(monkeypatch, BROKER_URL=broker)
+    assert make_app(load()).conf.broker_use_ssl == checks
+
+
 def test_a_misspelt_variable_is_noticed() -> None:
     assert unknown_variables({"PARLEY_DATABSE_URL": "", "PARLEY_PORT": "", "PATH": ""}) == ["PARLEY_DATABSE_URL"]
 
@@ -180,14 +198,3 @@ def test_the_document_has_every_setting_with_its_default() -> None:
         if field.default not in (None, "", ()):
             shown = str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
             assert documented[variable(name)] == shown
-
-
-def test_the_page_on_running_has_every_command() -> None:
-    from typer.main import get_command
-
-    from server.cli import app
-
-    commands = get_command(app).commands  # type: ignore[attr-defined]
-    names = {name for name in commands if name != "schema"} | {f"schema {name}" for name in commands["schema"].commands}
-    page = DOCUMENT.with_name("running.md").read_text()
-    assert set(re.findall(r"^\| `([a-z -]+)` \|", page, re.MULTILINE)) == names

@@ -46,6 +46,7 @@ SETTINGS = {
     "port": "5432",  # part of the socket's name only
     "unix_socket_permissions": "0700",
     "max_wal_size": "1GB",
+    "max_logical_replication_workers": "0",
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_destination": "stderr",
