@@ -43,7 +43,9 @@ class Snapshot:
         if connection is not None:
             try:
                 if not connection.closed:
-                    await connection.rollback()
+                    # Not a ROLLBACK, with which psycopg throws all prepared statements away; of a transaction that
+                    # failed, the end is the same.
+                    await connection.commit()
             finally:
                 await self._held.aclose()
                 self._held = AsyncExitStack()

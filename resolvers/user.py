@@ -10,6 +10,7 @@ from models.ids import new_id
 from models.person import known_authors
 from models.user import UserKind, UserRow, UserStatus
 from resolvers.door import still_signed_in
+from resolvers.errors import Malformed
 from resolvers.operation import Transaction
 from resolvers.text import folded, search_key
 from resolvers.viewer import Viewer
@@ -46,13 +47,16 @@ async def users_page(
     """Users of the workspace by name, `limit` at most. For internal viewers only: the field's mark says so.
 
     Raises:
-        Malformed: the query is no text.
+        Malformed: the query is no text; `after` is nobody of the workspace.
     """
     filters = _filters(query, kind, status)
     statement = users.users_page(
         query="query" in filters, kind=kind is not None, status=status is not None, after=after is not None
     )
-    return await statement.all(connection, workspace_id=viewer.workspace_id, after=after, limit=limit, **filters)
+    page = await statement.all(connection, workspace_id=viewer.workspace_id, after=after, limit=limit, **filters)
+    if after is not None and not page and not await authors(connection, viewer, [after]):
+        raise Malformed("That is not a cursor of this list.")
+    return page
 
 
 async def users_count(

@@ -1,5 +1,6 @@
 """What one execution knows: who asks, the snapshot that it reads, and the loaders on it."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 from uuid import UUID
@@ -42,6 +43,7 @@ class Context:
         self._signed_in = signed_in
         self._selects_event_cursor = selects_event_cursor
         self._position: Position | None = None
+        self._positioning = asyncio.Lock()
 
     @property
     def viewer(self) -> Viewer:
@@ -92,8 +94,9 @@ class Context:
     async def event_cursor(self) -> str:
         """Where "now" is: at or before everything that this execution's answer tells. Sealed anew each time."""
         viewer = self.viewer
-        if self._position is None:
-            self._position = await self.read(lambda connection: newest(connection, viewer))
+        async with self._positioning:  # each room of a page may ask: the first asks the database
+            if self._position is None:
+                self._position = await self.read(lambda connection: newest(connection, viewer))
         return self.process.cursors.seal(viewer.workspace_id, self._position)
 
     def renew_user(self, user: UserRow) -> None:
