@@ -10,6 +10,8 @@ MESSAGE_LIMIT = 10_000
 UNTRIMMED_LIMIT = 2 * MESSAGE_LIMIT
 NAME_LIMIT = 200
 KEY_LIMIT = 200
+# Letters and symbols by category that show nothing: Hangul fillers and the blank Braille pattern.
+FILLERS = "\u115f\u1160\u3164\uffa0\u2800"
 
 Body = NewType("Body", str)
 Name = NewType("Name", str)

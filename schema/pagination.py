@@ -77,8 +77,8 @@ class Slice:
 def sliced(
     first: int | None, after: str | None, last: int | None = None, before: str | None = None, *, newest: bool = False
 ) -> Slice:
-    """Read the four arguments; a null is the same as nothing. `newest`: with neither size, the end of the list, unless
-    `after` says where to go on from.
+    """Read the four arguments; a null is the same as nothing. With neither size, a cursor says by itself which way to
+    go from it; without one it is the list's beginning, or with `newest` its end.
 
     Raises:
         Malformed: a size below 0 or above `LARGEST_SIZE`, or both sizes.
@@ -90,7 +90,8 @@ def sliced(
         if size is not None and not 0 <= size <= LARGEST_SIZE:
             raise Malformed(f"`{name}` is a number from 0 to {LARGEST_SIZE}.")
     if first is None and last is None:
-        return Slice(DEFAULT_SIZE, after, before, backward=newest and not (after and not before))
+        one_sided = (after is None) is not (before is None)
+        return Slice(DEFAULT_SIZE, after, before, backward=before is not None if one_sided else newest)
     if first is not None:
         return Slice(first, after, before, backward=False)
     assert last is not None
@@ -101,9 +102,11 @@ def page_of(rows: Sequence[Row], part: Slice) -> tuple[list[Row], bool, bool]:
     """The rows of a page in the list's order, and whether there is something before and behind it. `rows` is one more
     than the page, where there is more, in the direction that was asked for."""
     page, more = list(rows[: part.size]), len(rows) > part.size
+    # A cursor names something that stands in the list, on the far side of the page.
+    before, behind = part.after is not None, part.before is not None
     if part.backward:
-        return page[::-1], more, part.before is not None
-    return page, part.after is not None, more
+        return page[::-1], more or before, behind
+    return page, before, more or behind
 
 
 def connection(

@@ -335,3 +335,14 @@ async def test_mutations_of_one_document_go_in_order_and_a_refusal_keeps_the_oth
         "d": {"leftRoomId": room},
         "e": {"userErrors": [{"code": "NOT_FOUND"}]},
     }
+
+
+async def test_an_author_edits_and_deletes_in_an_archived_room_too(ada: Person, cleo: Person) -> None:
+    room = await ada.make_room(cleo)
+    sent = await cleo.send(room, "First")
+    await ada.done("archiveRoom", {"roomId": room})
+    edited = await cleo.done("editMessage", {"messageId": sent["id"], "body": "Second"}, "message { body }")
+    assert edited["message"] == {"body": "Second"}
+    deleted = await cleo.done("deleteMessage", {"messageId": sent["id"]}, "message { body deletedAt }")
+    assert deleted["message"]["body"] is None
+    assert deleted["message"]["deletedAt"]

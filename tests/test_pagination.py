@@ -506,3 +506,18 @@ NOON = datetime(2026, 1, 1, tzinfo=UTC)
 
 def _row(sequence: int) -> MessageRow:
     return MessageRow(ROOM, sequence, UUID(int=sequence), ROOM, "x", "APP", NOON, None, None, None, None)
+
+
+async def test_a_cursor_without_a_size_says_by_itself_which_way_to_go(ada: Person) -> None:
+    made = [await ada.make_room(name=f"{number}") for number in range(53)]
+    edges = (await ada.ask("{ rooms(first: 100) { edges { cursor node { id } } } }"))["rooms"]["edges"]
+    page = "{ rooms(%s) { nodes { id } pageInfo { hasNextPage hasPreviousPage } } }"
+    newest_first = made[::-1]
+
+    async def asked(arguments: str) -> tuple[list[str], bool, bool]:
+        found = (await ada.ask(page % arguments))["rooms"]
+        info = found["pageInfo"]
+        return [node["id"] for node in found["nodes"]], info["hasPreviousPage"], info["hasNextPage"]
+
+    assert await asked(f'after: "{edges[0]["cursor"]}"') == (newest_first[1:51], True, True)
+    assert await asked(f'before: "{edges[52]["cursor"]}"') == (newest_first[2:52], True, True)

@@ -33,7 +33,19 @@ INVISIBLE = [
     "\u2060",
     "\u00ad",
 ]
-INVISIBLE += ["\u200b \u200b", "\u202e", "\u061c", "\x01", "\x7f", "\x85", "\u2028", "\u2029", " " * 5000]
+INVISIBLE += [
+    "\u3164",
+    "\u2800\u115f",
+    "\u200b \u200b",
+    "\u202e",
+    "\u061c",
+    "\x01",
+    "\x7f",
+    "\x85",
+    "\u2028",
+    "\u2029",
+    " " * 5000,
+]
 NO_TEXT = ["\0", "a\0b", "\ud800", "\udfff", "a\udc00b", "\ude00\ud83d"]
 
 anything = st.text(st.characters(codec=None, categories=None)) | st.text("\r\n \u200be\u0301\ud800\0a💥\ufeff")
