@@ -99,5 +99,8 @@ def is_text(text: str) -> bool:
 
 
 def _says_something(text: str) -> bool:
-    """Whether there is anything to see: white space, controls and invisible format characters are nothing."""
-    return any(not character.isspace() and unicodedata.category(character) not in ("Cc", "Cf") for character in text)
+    """Whether there is anything to see: white space, controls, invisible format characters and fillers are nothing."""
+    return any(
+        not character.isspace() and character not in FILLERS and unicodedata.category(character) not in ("Cc", "Cf")
+        for character in text
+    )
