@@ -10,7 +10,7 @@ https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUE
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from psycopg import AsyncConnection, AsyncCursor, AsyncPipeline
+from psycopg import AsyncConnection, AsyncCursor, AsyncPipeline, generators
 from psycopg.rows import TupleRow
 
 Cursor = AsyncCursor[TupleRow]
@@ -33,3 +33,13 @@ class Connection(AsyncConnection[TupleRow]):
         """Send what is queued and wait for the answers, unless this one is there already."""
         if self._batch is not None and cursor.pgresult is None:
             await self._batch.sync()
+
+    async def discard(self) -> None:
+        """Roll a transaction back in which no statement failed.
+
+        psycopg's own rollback also throws away every prepared statement of the connection, since after a failure it
+        can't know which of them the server has. Nothing failed here: a refusal is an answer like any other.
+        """
+        async with self.lock:
+            self.pgconn.send_query(b"ROLLBACK")
+            await self.wait(generators.execute(self.pgconn))

@@ -60,7 +60,8 @@ insert_work = Statement(
 # it comes due by itself. The factor of two backs off from what keeps failing, up to about an hour.
 _due = (
     sa.select(works.c.workspace_id, works.c.id)
-    .where(works.c.due_at <= sa.func.clock_timestamp())
+    # Not clock_timestamp(), which no index is searched for.
+    .where(works.c.due_at <= sa.func.statement_timestamp())
     .order_by(works.c.due_at)
     .limit(integer("limit"))
     .with_for_update(skip_locked=True)

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from models import room as rooms
 from models import session as sessions
-from models.connection import Connection
+from models.connection import Connection, Cursor
 from models.room import RoomRow, Standing
 from resolvers.errors import Code, NotFound, Refused, Unauthenticated
 from resolvers.operation import Transaction
@@ -65,33 +65,37 @@ async def locked_room(transaction: Transaction, viewer: Viewer, room_id: UUID | 
     """
     if room_id is None:
         raise NotFound("room_id")
-    await lock(transaction, viewer, room_id)
-    return room_id, await standing(transaction, viewer, room_id)
-
-
-async def lock(transaction: Transaction, viewer: Viewer, room_id: UUID) -> None:
-    await rooms.lock_room.send(
-        transaction.connection, workspace_id=viewer.workspace_id, viewer_id=viewer.user_id, room_id=room_id
-    )
-
-
-async def standing(transaction: Transaction, viewer: Viewer, room_id: UUID) -> Standing:
-    found = await rooms.standing.first(
+    locked = await lock(transaction, viewer, room_id)
+    standing = await rooms.standing.first(
         transaction.connection,
         workspace_id=viewer.workspace_id,
         viewer_id=viewer.user_id,
         session_id=viewer.session_id,
         room_id=room_id,
     )
-    return taking_part(found)
+    return room_id, taking_part(await rooms.lock_room.first_of(locked), standing)
 
 
-def taking_part(found: Standing | None) -> Standing:
-    if found is None:
+async def lock(transaction: Transaction, viewer: Viewer, room_id: UUID) -> Cursor:
+    """Ask for the room's lock; whoever goes on must see its row, since only who is in the room gets it."""
+    return await rooms.lock_room.send(
+        transaction.connection, workspace_id=viewer.workspace_id, viewer_id=viewer.user_id, room_id=room_id
+    )
+
+
+def taking_part(locked: UUID | None, standing: Standing | None) -> Standing:
+    """How the viewer stands in a room that they are in, whose lock is held. Somebody who was added just after the lock
+    found them outside holds no lock, and is outside.
+
+    Raises:
+        NotFound: they are not in it.
+        Unauthenticated: the sign-in has ended.
+    """
+    if locked is None or standing is None:
         raise NotFound("room_id")
-    if not found.signed_in:
+    if not standing.signed_in:
         raise Unauthenticated("This sign-in has ended.")
-    return found
+    return standing
 
 
 def manages(viewer: Viewer, standing: Standing) -> None:

@@ -175,10 +175,10 @@ async def own_message(transaction: Transaction, viewer: Viewer, message_id: UUID
         raise NotFound("message_id")
     connection = transaction.connection
     who = {"workspace_id": viewer.workspace_id, "viewer_id": viewer.user_id}
-    await rooms.lock_room_of_message.send(connection, message_id=message_id, **who)
+    lock = await rooms.lock_room_of_message.send(connection, message_id=message_id, **who)
     alive = await sessions.is_signed_in.send(connection, session_id=viewer.session_id, **who)
     message = await messages.messages_by_id.first(connection, ids=[message_id], **who)
-    if message is None:
+    if message is None or await rooms.lock_room_of_message.first_of(lock) is None:
         raise NotFound("message_id")
     if not await sessions.is_signed_in.one_of(alive):
         raise Unauthenticated("This sign-in has ended.")
@@ -203,14 +203,14 @@ async def _ground(
     that no message lands behind its author's removal, and none takes a sequence that is taken."""
     connection = transaction.connection
     here = {"workspace_id": viewer.workspace_id, "room_id": room_id}
-    await door.lock(transaction, viewer, room_id)
+    lock = await door.lock(transaction, viewer, room_id)
     standing = await rooms.standing.send(connection, viewer_id=viewer.user_id, session_id=viewer.session_id, **here)
     key = idempotency_key if text.is_idempotency_key(idempotency_key) else None
     sent_before = await messages.message_by_key.send(connection, viewer_id=viewer.user_id, idempotency_key=key, **here)
     answered = await messages.sequence_by_id.send(connection, id=in_reply_to.message_id, **here)
     last = await messages.last_of_room.first(connection, **here)
     return _Ground(
-        door.taking_part(await rooms.standing.first_of(standing)),
+        door.taking_part(await rooms.lock_room.first_of(lock), await rooms.standing.first_of(standing)),
         await messages.message_by_key.first_of(sent_before),
         last,
         await messages.sequence_by_id.first_of(answered),

@@ -1,4 +1,4 @@
-"""The one function that runs operations, and the one snapshot that reads a document.
+"""The one function that runs operations.
 
 An operation records events and queues tasks while it runs; they leave only with, or after, its commit, and failure
 discards them. Statements go out in a pipeline: those that nobody waits for travel with the next one that somebody
@@ -11,19 +11,20 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
-import psycopg
 import sqlalchemy as sa
+from psycopg.pq import TransactionStatus
 
 from models.connection import Connection, Cursor
 from models.event import EventKind, insert_events, lock_line
 from models.statement import Statement, integer, nothing
+from resolvers.errors import ParleyError
 from resolvers.process import Process
 
 Result = TypeVar("Result")
 Row = TypeVar("Row")
 
-# SET LOCAL, so that it also works behind PgBouncer: a stopped process can't freeze a firm.
-_set_timeouts = Statement(
+# SET LOCAL, so that it also works behind PgBouncer. The timeouts: a stopped process can't freeze a firm.
+_set_locally = Statement(
     sa.select(
         sa.func.set_config("lock_timeout", sa.cast(integer("lock_timeout"), sa.Text()), True),
         sa.func.set_config("idle_in_transaction_session_timeout", sa.cast(integer("idle_timeout"), sa.Text()), True),
@@ -92,8 +93,9 @@ async def operate(
         try:
             async with connection.batch():
                 transaction = Transaction(process, connection, workspace_id)
-                await connection.execute("BEGIN")
-                await _set_timeouts.send(
+                # Spelled out: positions and rights rest on a fresh snapshot for each statement, whatever the defaults.
+                await connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
+                await _set_locally.send(
                     connection,
                     lock_timeout=process.lock_timeout_ms,
                     idle_timeout=process.idle_transaction_timeout_ms,
@@ -102,13 +104,22 @@ async def operate(
                 await _take_positions(transaction)
                 await connection.execute("COMMIT")
             done = await result.statement.one_of(result.cursor) if isinstance(result, Pending) else result
-        except BaseException:
-            if not connection.closed and connection.info.transaction_status != psycopg.pq.TransactionStatus.IDLE:
-                await connection.rollback()
+        except BaseException as error:
+            await _roll_back(connection, error)
             raise
     for task in transaction.queued:
         process.queue(*task)
     return done
+
+
+async def _roll_back(connection: Connection, error: BaseException) -> None:
+    status = connection.info.transaction_status
+    if connection.closed or status == TransactionStatus.IDLE:
+        return
+    if isinstance(error, ParleyError) and status == TransactionStatus.INTRANS:
+        await connection.discard()
+    else:
+        await connection.rollback()
 
 
 async def _take_positions(transaction: Transaction) -> None:

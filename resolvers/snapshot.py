@@ -5,14 +5,21 @@ tell of one moment: a stream that continues behind that cursor misses nothing th
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import TypeVar
 
+import psycopg
+
 from models.connection import Connection
+from resolvers.errors import Missing
 from resolvers.process import Process
 
 Result = TypeVar("Result")
+
+# How long, in seconds, a statement that nobody waits for any more may take to stop.
+_PATIENCE = 5.0
 
 
 class Snapshot:
@@ -23,29 +30,53 @@ class Snapshot:
             "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; "
             f"SET LOCAL idle_in_transaction_session_timeout = {process.idle_transaction_timeout_ms:d}"
         ).encode()
-        self._opening = asyncio.Lock()
+        self._turn = asyncio.Lock()
+        self._asking: set[asyncio.Task[object]] = set()
         self._held = AsyncExitStack()
         self._connection: Connection | None = None
+        self._closed = False
 
     async def read(self, ask: Callable[[Connection], Awaitable[Result]]) -> Result:
-        """Ask one question of the snapshot. Questions of one document are answered one after the other."""
-        async with self._opening:
-            if self._connection is not None:
-                return await ask(self._connection)
-            connection = await self._held.enter_async_context(self._pool.connection())
-            self._connection = connection
-            await connection.execute(self._begin)
-            return await ask(connection)
+        """Ask one question of the snapshot. Questions of one document are answered one after the other.
+
+        A question runs to its end though the field that asked is given up: to stop it would abort the transaction in
+        which the other fields read.
+        """
+        task = asyncio.create_task(self._ask(ask))
+        self._asking.add(task)
+        task.add_done_callback(self._answered)
+        return await asyncio.shield(task)
 
     async def close(self) -> None:
-        """Give the connection back. The next read opens a new snapshot."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
+        """End it and give the connection back, once the document is answered. A field that outlives the answer finds
+        nothing here: a connection that it took would never be given back."""
+        self._closed = True
+        if self._connection is not None and self._turn.locked():
+            # Whoever asked is gone; an error of the cancelling is no news.
+            with contextlib.suppress(psycopg.Error):
+                await self._connection.cancel_safe(timeout=_PATIENCE)
+        async with self._turn:
             try:
-                if not connection.closed:
+                if self._connection is not None and not self._connection.closed:
                     # Not a ROLLBACK, with which psycopg throws all prepared statements away; of a transaction that
                     # failed, the end is the same.
-                    await connection.commit()
+                    with contextlib.suppress(psycopg.Error):
+                        await self._connection.commit()
             finally:
+                self._connection = None
                 await self._held.aclose()
-                self._held = AsyncExitStack()
+
+    async def _ask(self, ask: Callable[[Connection], Awaitable[Result]]) -> Result:
+        async with self._turn:
+            if self._closed:
+                raise Missing
+            if self._connection is None:
+                connection = await self._held.enter_async_context(self._pool.connection())
+                await connection.execute(self._begin)
+                self._connection = connection
+            return await ask(self._connection)
+
+    def _answered(self, task: "asyncio.Task[object]") -> None:
+        self._asking.discard(task)
+        if not task.cancelled():
+            task.exception()  # nobody may be left to see it

@@ -67,7 +67,6 @@ def access_token(key: bytes, named: Named, seconds: int) -> tuple[str, datetime]
     expires = now + timedelta(seconds=seconds)
     claims = {
         "iss": _ISSUER,
-        "iat": now,
         "exp": expires,
         "wid": str(named.workspace_id),
         "sid": str(named.session_id),

@@ -37,8 +37,8 @@ class Context:
         selects_event_cursor: bool = False,
     ) -> None:
         self.process = process
-        self.loaders = Loaders(self)
         self._snapshot = snapshot
+        self.loaders = Loaders(snapshot, lambda: self.viewer)
         self._authenticated = signed_in
         self._signed_in = signed_in
         self._selects_event_cursor = selects_event_cursor
@@ -78,12 +78,15 @@ class Context:
         await self.begin()
         signed_in = await signing_in(self.process)
         self._signed_in = signed_in.viewer, signed_in.user
+        # What was read for whoever sent the token is of their workspace.
+        self._position = None
         return signed_in
 
     async def begin(self) -> None:
         """Start a mutation: no connection is held beside its own, and nothing remembered from before it."""
         await self._snapshot.close()
-        self.loaders = Loaders(self)
+        self._snapshot = Snapshot(self.process)
+        self.loaders = Loaders(self._snapshot, lambda: self.viewer)
         self._signed_in = self._authenticated
         self._position = None
         if self._selects_event_cursor and self._signed_in is not None:
@@ -98,6 +101,10 @@ class Context:
             if self._position is None:
                 self._position = await self.read(lambda connection: newest(connection, viewer))
         return self.process.cursors.seal(viewer.workspace_id, self._position)
+
+    async def close(self) -> None:
+        """Give back what the execution holds."""
+        await self._snapshot.close()
 
     def renew_user(self, user: UserRow) -> None:
         """The viewer's own row has changed by this mutation."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 from strawberry.dataloader import DataLoader
@@ -16,10 +16,8 @@ from models.user import UserRow
 from resolvers import door, message, participant, read_mark, room, user
 from resolvers.message import MessagePage
 from resolvers.participant import ParticipantPage
+from resolvers.snapshot import Snapshot
 from resolvers.viewer import Viewer
-
-if TYPE_CHECKING:
-    from schema.context import Context
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
@@ -29,10 +27,11 @@ Reader = tuple[UUID, UUID]
 
 
 class Loaders:
-    """The loaders of one snapshot. They forget with it."""
+    """The loaders of one snapshot, for one viewer. They forget with it."""
 
-    def __init__(self, context: "Context") -> None:
-        self._context = context
+    def __init__(self, snapshot: Snapshot, viewer: Callable[[], Viewer]) -> None:
+        self._snapshot = snapshot
+        self._viewer = viewer
         self._message_pages: dict[MessagePage, DataLoader[UUID, list[MessageRow]]] = {}
         self._participant_pages: dict[ParticipantPage, DataLoader[UUID, list[ParticipantRow]]] = {}
 
@@ -131,5 +130,5 @@ class Loaders:
         return DataLoader(load)
 
     async def _read(self, find: Callable[[Connection, Viewer, Any], Awaitable[Value]], keys: Sequence[Key]) -> Value:
-        viewer = self._context.viewer
-        return await self._context.read(lambda connection: find(connection, viewer, keys))
+        viewer = self._viewer()
+        return await self._snapshot.read(lambda connection: find(connection, viewer, keys))

@@ -27,13 +27,17 @@ class ParleyEngine:
     @asynccontextmanager
     async def open(self, token: str | None, operation: Operation) -> AsyncIterator[Context]:
         snapshot = Snapshot(self._process)
+        context = None
         # The viewer of a query is read in the snapshot that its data come from.
         read = snapshot.read if operation.type is OperationType.QUERY else self._read
         try:
             signed_in = None if token is None else await authenticate(self._process, read, token)
-            yield Context(self._process, snapshot, signed_in, selects_event_cursor=operation.selects("eventCursor"))
+            selects_event_cursor = operation.selects("eventCursor")
+            context = Context(self._process, snapshot, signed_in, selects_event_cursor=selects_event_cursor)
+            yield context
         finally:
-            await snapshot.close()
+            # A mutation has put another snapshot in the place of the first.
+            await (context or snapshot).close()
 
     async def _read(self, ask: Callable[[Connection], Awaitable[Result]]) -> Result:
         async with self._process.pool.connection() as connection:

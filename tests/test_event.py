@@ -134,8 +134,9 @@ class TestEventCursors:
         await ada.send(room)
         assert await snapshot.read(lambda connection: newest(connection, viewer)) == before
         await snapshot.close()
-        assert (await snapshot.read(lambda connection: newest(connection, viewer))).position == before.position + 1
-        await snapshot.close()
+        later = Snapshot(process)
+        assert (await later.read(lambda connection: newest(connection, viewer))).position == before.position + 1
+        await later.close()
 
     async def test_in_a_mutation_it_stands_before_what_the_mutation_did(self, process: Process, ada: Person) -> None:
         room = await ada.make_room()

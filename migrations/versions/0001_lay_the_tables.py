@@ -147,7 +147,7 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("workspace_id", "id"),
     )
-    op.create_index("session_by_expiry", "session", ["expires_at"], unique=False)
+    op.create_index("session_by_expiry", "session", ["expires_at", "workspace_id"], unique=False)
     op.create_table(
         "message",
         sa.Column("workspace_id", sa.Uuid(), nullable=False),

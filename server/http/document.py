@@ -28,6 +28,7 @@ from graphql.validation.validate import ValidationAbortedError
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
+from server.http.cost import Cost, cost
 from server.http.limits import Limits, TooComplex, check
 
 # What the rule against conflicting fields may spend on a document, in comparisons (graphql-core has it as a
@@ -62,6 +63,8 @@ class Operation:
     """The names (not aliases) of its root fields, those in fragments too."""
     fields: frozenset[str]
     """The names of all fields at any depth."""
+    cost: Cost
+    """How many values its answer can hold."""
 
     @property
     def name(self) -> str | None:
@@ -178,7 +181,7 @@ class Documents:
             if isinstance(last, ValidationAbortedError) and last.message == _ABORTED:
                 raise Invalid("QUERY_TOO_COMPLEX", GraphQLError("The document is too complex."))
             raise Invalid("GRAPHQL_VALIDATION_FAILED", *errors)
-        return Document(node, dict(_operations(node)))
+        return Document(node, dict(_operations(node, self._schema)))
 
 
 def rules(*, introspection: bool) -> tuple[type[ASTValidationRule], ...]:
@@ -191,7 +194,7 @@ def rules(*, introspection: bool) -> tuple[type[ASTValidationRule], ...]:
     )
 
 
-def _operations(document: DocumentNode) -> Iterator[tuple[str | None, Operation]]:
+def _operations(document: DocumentNode, schema: GraphQLSchema) -> Iterator[tuple[str | None, Operation]]:
     fragments = {
         definition.name.value: definition
         for definition in document.definitions
@@ -203,6 +206,7 @@ def _operations(document: DocumentNode) -> Iterator[tuple[str | None, Operation]
                 node,
                 root_fields=_names(node.selection_set, fragments, deep=False),
                 fields=_names(node.selection_set, fragments, deep=True),
+                cost=cost(schema, node, fragments),
             )
             yield operation.name, operation
 

@@ -48,7 +48,8 @@ class GraphQL:
         largest_body: int = 1024 * 1024,
         executor: type[Executor[Any]] = StrawberryGraphQLCoreExecutionContext,
     ) -> None:
-        self.documents = Documents(engine.schema, limits=limits, introspection=introspection)
+        self._limits = limits or Limits()
+        self.documents = Documents(engine.schema, limits=self._limits, introspection=introspection)
         self._engine = engine
         self._schema = engine.schema
         self._hide_suggestions = not introspection
@@ -86,6 +87,7 @@ class GraphQL:
         try:
             document = self.documents.get(asked.query)
             operation = document.operation(asked.operation_name)
+            self._check_cost(operation, asked)
         except Invalid as invalid:
             return _refusal(error.of_request(invalid.errors, invalid.code), media)
         if operation.type is OperationType.QUERY:
@@ -100,6 +102,11 @@ class GraphQL:
         self._mutations.add(task)
         task.add_done_callback(self._mutations.discard)
         return await asyncio.shield(task)
+
+    def _check_cost(self, operation: Operation, asked: Asked) -> None:
+        most = self._limits.values
+        if operation.cost.of(asked.variables) > most:
+            raise Invalid("QUERY_TOO_COMPLEX", GraphQLError(f"The answer could hold more than {most:,} values."))
 
     async def _executed(self, asked: Asked, document: Document, operation: Operation, head: Head, media: str) -> Answer:
         try:

@@ -1,0 +1,63 @@
+"""How many values an answer can hold, told before anything is executed."""
+
+from typing import Any
+
+import pytest
+
+from schema.build import schema
+from server.http.document import Documents, Invalid
+from server.http.limits import Limits
+from tests.cast import Person
+
+DOCUMENTS = Documents(schema._schema)
+
+
+def cost(query: str, **variables: Any) -> int:
+    return DOCUMENTS.get(query).operation(None).cost.of(variables)
+
+
+@pytest.mark.parametrize(
+    ("query", "variables", "values"),
+    [
+        ("{ viewer { id user { name } } }", {}, 4),
+        ("{ rooms(first: 10) { nodes { id name } totalCount } }", {}, 1 + 10 * 4),
+        ("{ rooms { nodes { id } } }", {}, 1 + 50 * 2),
+        ("{ rooms(first: null) { nodes { id } } }", {}, 1 + 50 * 2),
+        ("{ rooms(first: 10) { nodes { messages(last: 20) { nodes { id } } } } }", {}, 1 + 10 * (2 + 20 * 2)),
+        ("query ($n: Int) { rooms(first: $n) { nodes { id } } }", {"n": 7}, 1 + 7 * 2),
+        ("query ($n: Int = 9) { rooms(first: $n) { nodes { id } } }", {}, 1 + 9 * 2),
+        ("query ($n: Int = 9) { rooms(first: $n) { nodes { id } } }", {"n": None}, 1 + 50 * 2),
+        ("query ($n: Int) { rooms(first: $n) { nodes { id } } }", {"n": "many"}, 1 + 50 * 2),
+        ("query ($f: Int, $l: Int) { rooms(first: $f, last: $l) { nodes { id } } }", {"l": 3}, 1 + 3 * 2),
+        ("{ rooms(first: 1000000) { nodes { id } } }", {}, 1 + 100 * 2),
+        ("{ rooms(first: -5) { nodes { id } } }", {}, 1),
+        ('{ nodes(ids: ["a", "b"]) { id } }', {}, 1 + 2),
+        ("query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", {"ids": ["a"] * 30}, 1 + 30),
+        (
+            "{ rooms(first: 2) { ...R } } fragment R on RoomConnection { nodes { ...N } } fragment N on Room { id }",
+            {},
+            5,
+        ),
+        ("{ node(id: 1) { ... on Room { messages(first: 3) { nodes { id } } } } }", {}, 2 + 3 * 2),
+    ],
+)
+def test_pages_multiply(query: str, variables: dict[str, Any], values: int) -> None:
+    assert cost(query, **variables) == values
+
+
+async def test_pages_of_pages_of_pages_are_refused_before_anything_is_read(ada: Person) -> None:
+    nested = "nodes { room { messages(first: 100) { nodes { id } } } }"
+    query = f"{{ rooms(first: 100) {{ nodes {{ messages(first: 100) {{ {nested} }} }} }} }}"
+    assert await ada.codes(query) == ["QUERY_TOO_COMPLEX"]
+
+
+async def test_the_largest_screens_are_let_through(ada: Person) -> None:
+    message = "id sequence body createdAt editedAt author { id name }"
+    query = f"{{ rooms(first: 100) {{ nodes {{ id messages(last: 100) {{ nodes {{ {message} }} }} }} }} }}"
+    assert await ada.codes(query) == []
+
+
+def test_it_is_one_of_the_limits() -> None:
+    assert Limits().values == 100_000
+    with pytest.raises(Invalid):
+        DOCUMENTS.get("{ rooms { nope } }")
