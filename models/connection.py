@@ -26,13 +26,21 @@ class Connection(AsyncConnection[TupleRow]):
             self._batch = pipeline
             try:
                 yield
+                await self._drain()
             finally:
                 self._batch = None
 
     async def arrival(self, cursor: Cursor) -> None:
         """Send what is queued and wait for the answers, unless this one is there already."""
         if self._batch is not None and cursor.pgresult is None:
+            await self._drain()
             await self._batch.sync()
+
+    async def _drain(self) -> None:
+        """Send all that is queued, however large. The Sync that follows looks only for answers once it is queued: with
+        the rest of a large statement still unsent, server and client would wait for each other for ever."""
+        async with self.lock:
+            await self.wait(generators.send(self.pgconn))
 
     async def discard(self) -> None:
         """Roll a transaction back in which no statement failed.

@@ -1,5 +1,6 @@
 """Messages: reading a room's history, and what its author does with one."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from models.ids import new_id
 from models.message import Last, MessageRow, MessageSource
 from models.room import Standing
 from resolvers import door, text
-from resolvers.errors import Code, Missing, NotFound, Refused, Unauthenticated
+from resolvers.errors import Code, NotFound, Refused, Unauthenticated
 from resolvers.operation import Pending, Transaction
 from resolvers.viewer import Viewer
 
@@ -44,20 +45,6 @@ async def messages_of_rooms(
         before=page.before,
         limit=page.limit,
     )
-
-
-async def sequence_in_room(connection: Connection, viewer: Viewer, room_id: UUID, message_id: UUID) -> int:
-    """Where a message stands in a room that the viewer has been given already.
-
-    Raises:
-        Missing: it is not in that room.
-    """
-    found = await messages.sequence_by_id.first(
-        connection, workspace_id=viewer.workspace_id, room_id=room_id, id=message_id
-    )
-    if found is None:
-        raise Missing
-    return found
 
 
 async def visible_messages(connection: Connection, viewer: Viewer, ids: Sequence[UUID]) -> list[MessageRow]:
@@ -205,7 +192,10 @@ async def _ground(
     here = {"workspace_id": viewer.workspace_id, "room_id": room_id}
     lock = await door.lock(transaction, viewer, room_id)
     standing = await rooms.standing.send(connection, viewer_id=viewer.user_id, session_id=viewer.session_id, **here)
-    key = idempotency_key if text.is_idempotency_key(idempotency_key) else None
+    key = None
+    # One that is no key was never used; what is wrong with it is told when its turn comes.
+    with contextlib.suppress(Refused):
+        key = text.idempotency_key(idempotency_key)
     sent_before = await messages.message_by_key.send(connection, viewer_id=viewer.user_id, idempotency_key=key, **here)
     answered = await messages.sequence_by_id.send(connection, id=in_reply_to.message_id, **here)
     last = await messages.last_of_room.first(connection, **here)

@@ -5,6 +5,7 @@ discards them. Statements go out in a pipeline: those that nobody waits for trav
 does.
 """
 
+import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -39,6 +40,11 @@ class Pending(Generic[Row]):
 
     statement: Statement[Row]
     cursor: Cursor
+
+
+# In seconds. Far above what any operation takes: it ends what no timeout of the database sees, such as a connection
+# on which both sides wait, and gives its locks and its place in the pool back.
+DEADLINE = 60.0
 
 
 class Transaction:
@@ -89,7 +95,7 @@ async def operate(
     Raises:
         whatever the operation raises, after a rollback; then no event is there and no task is queued.
     """
-    async with process.pool.connection() as connection:
+    async with asyncio.timeout(DEADLINE), process.pool.connection() as connection:
         try:
             async with connection.batch():
                 transaction = Transaction(process, connection, workspace_id)

@@ -23,6 +23,9 @@ from resolvers.errors import Code, NotFound, Refused, refuse_all
 from resolvers.operation import Transaction
 from resolvers.viewer import Viewer, internal_only
 
+# How many people one request names at the most.
+NAMED_LIMIT = 5000
+
 
 @dataclass(frozen=True, slots=True)
 class ParticipantPage:
@@ -47,25 +50,20 @@ class Newcomers:
         unique = dict.fromkeys(user_id for user_id in self.named if user_id is not None)
         return [user_id for user_id in unique if not self.found[user_id].present]
 
-    def refuse(self, *field: str, offset: int = 0) -> None:
+    def refuse(self, field: str) -> None:
         """
         Raises:
             Refused: NOT_FOUND or NOT_ACTIVE for each who can't be added, at their place in the client's list.
         """
-        refuse_all(list(self._refusals(field, offset)))
+        refuse_all(list(self._refusals(field)))
 
-    def _refusals(self, field: tuple[str, ...], offset: int) -> Iterable[Refused]:
+    def _refusals(self, field: str) -> Iterable[Refused]:
         for place, user_id in enumerate(self.named):
             candidate = self.found.get(user_id) if user_id is not None else None
             if candidate is None:
-                yield NotFound(*field, place + offset)
+                yield NotFound(field, place)
             elif not candidate.present and candidate.status != UserStatus.ACTIVE:
-                yield Refused(
-                    Code.NOT_ACTIVE,
-                    "Only people with an active account can be added.",
-                    *field,
-                    place + offset,
-                )
+                yield Refused(Code.NOT_ACTIVE, "Only people with an active account can be added.", field, place)
 
 
 async def participants_of_rooms(
@@ -116,8 +114,10 @@ async def add_participants(
     internal_only(viewer)
     if room_id is None:
         raise NotFound("room_id")
-    await lock_newcomers(transaction, user_ids)
+    if len(user_ids) <= NAMED_LIMIT:
+        await lock_newcomers(transaction, user_ids)
     room, _ = await door.managed_room(transaction, viewer, room_id)
+    bounded(user_ids, "user_ids")
     people = await standing_of(transaction, user_ids, room)
     people.refuse("user_ids")
     last = await messages.last_of_room.first(transaction.connection, workspace_id=viewer.workspace_id, room_id=room)
@@ -168,10 +168,14 @@ async def leave_room(transaction: Transaction, viewer: Viewer, room_id: UUID | N
     return room
 
 
-async def newcomers(transaction: Transaction, user_ids: Sequence[UUID | None]) -> Newcomers:
-    """People who are named for a room that is only being made, locked."""
-    await lock_newcomers(transaction, user_ids)
-    return await standing_of(transaction, user_ids, new_id())
+def bounded(user_ids: Sequence[UUID | None], field: str) -> None:
+    """A room has any number of people, and one request names a bounded number of them.
+
+    Raises:
+        Refused: TOO_LONG.
+    """
+    if len(user_ids) > NAMED_LIMIT:
+        raise Refused(Code.TOO_LONG, f"At most {NAMED_LIMIT:,} people can be named at once.", field)
 
 
 async def lock_newcomers(transaction: Transaction, user_ids: Sequence[UUID | None]) -> None:
@@ -182,7 +186,8 @@ async def lock_newcomers(transaction: Transaction, user_ids: Sequence[UUID | Non
     )
 
 
-async def standing_of(transaction: Transaction, user_ids: Sequence[UUID | None], room_id: UUID) -> Newcomers:
+async def standing_of(transaction: Transaction, user_ids: Sequence[UUID | None], room_id: UUID | None) -> Newcomers:
+    """How those who are named stand; `room_id` None: for a room that is only being made."""
     found = await participants.candidates.all(
         transaction.connection,
         workspace_id=transaction.workspace_id,

@@ -14,7 +14,7 @@ from models.room import RoomRow
 from resolvers import text
 from resolvers.door import locked_room, managed_room, still_signed_in
 from resolvers.operation import Transaction
-from resolvers.participant import admit, newcomers
+from resolvers.participant import NAMED_LIMIT, admit, bounded, lock_newcomers, standing_of
 from resolvers.text import folded, room_name, search_key
 from resolvers.viewer import Viewer, internal_only
 
@@ -90,13 +90,16 @@ async def create_room(
     """
     internal_only(viewer)
     key = text.idempotency_key(idempotency_key)
-    people = await newcomers(transaction, [viewer.user_id, *participant_ids])
+    if len(participant_ids) <= NAMED_LIMIT:
+        await lock_newcomers(transaction, [viewer.user_id, *participant_ids])
     await still_signed_in(transaction, viewer)
     made = await _made_before(transaction, viewer, key)
     if made is not None:
         return made
     shown = room_name(name)
-    people.refuse("participant_ids", offset=-1)
+    bounded(participant_ids, "participant_ids")
+    people = await standing_of(transaction, participant_ids, None)
+    people.refuse("participant_ids")
     room_id = await rooms.insert_room.first(
         transaction.connection,
         workspace_id=viewer.workspace_id,

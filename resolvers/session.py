@@ -1,5 +1,7 @@
 """Sign-ins: credentials in, Viewer out."""
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +17,7 @@ from resolvers.errors import Code, Refused, Unauthenticated
 from resolvers.operation import Transaction, operate
 from resolvers.password import verify_password
 from resolvers.process import Process
-from resolvers.text import folded, is_text
+from resolvers.text import NAME_LIMIT, address_key, is_text
 from resolvers.tokens import (
     Named,
     RefreshToken,
@@ -25,6 +27,9 @@ from resolvers.tokens import (
     read_refresh_token,
 )
 from resolvers.viewer import Viewer
+
+# A refused sign-in is answered at a multiple of this, in seconds.
+BEAT = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +68,20 @@ async def authenticate(process: Process, read: Read, token: str) -> tuple[Viewer
 async def sign_in(process: Process, email: str, password: str, workspace: str | None) -> SignedIn:
     """Sign in with address and password.
 
-    Without a workspace exactly one account must match both. Whatever is wrong, the answer is the same, and takes as
-    long as verifying a password does.
+    Without a workspace exactly one account must match both. Whatever is wrong, the answer is the same, and comes at
+    the next beat of a clock that is slower than verifying a few passwords: its time tells neither whether an address
+    is known nor in how many firms.
 
     Raises:
         Refused: INVALID_CREDENTIALS.
     """
+    began = time.monotonic()
     candidates = await _candidates(process, email, workspace)
     matching = [account for account in candidates if await verify_password(password, account.password_hash)]
     if not candidates:
         await verify_password(password, None)
     if len(matching) != 1:
+        await asyncio.sleep(BEAT - (time.monotonic() - began) % BEAT)
         raise _wrong_credentials()
     account = matching[0]
     return await operate(process, account.workspace_id, lambda transaction: begin(transaction, account.id))
@@ -131,14 +139,12 @@ async def _end_expired(transaction: Transaction) -> int:
 
 
 async def _candidates(process: Process, email: str, workspace: str | None) -> list[Account]:
-    if not is_text(email) or not (workspace is None or is_text(workspace)):
+    key = address_key(email)
+    named = None if workspace is None else workspace.strip()
+    if key is None or (named is not None and (len(named) > NAME_LIMIT or not is_text(named))):
         return []
     async with process.pool.connection() as connection:
-        accounts = await users.accounts_by_email.all(
-            connection,
-            email_key=folded(email.strip()),
-            workspace=None if workspace is None else workspace.strip(),
-        )
+        accounts = await users.accounts_by_email.all(connection, email_key=key, workspace=named)
     return [account for account in accounts if account.status == UserStatus.ACTIVE]
 
 

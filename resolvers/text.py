@@ -10,6 +10,12 @@ MESSAGE_LIMIT = 10_000
 UNTRIMMED_LIMIT = 2 * MESSAGE_LIMIT
 NAME_LIMIT = 200
 KEY_LIMIT = 200
+ADDRESS_LIMIT = 320  # RFC 3696, with its errata
+# Normalising composes at most four code points into one, so that more than four times a limit can't come to fit it.
+COMPOSED = 4
+# Combining marks in a row: Unicode's own bound for text that is safe to process (UAX #15, Stream-Safe Text Format).
+# Putting longer runs into their order takes time that grows with the square of their length.
+MARKS_LIMIT = 30
 # Letters and symbols by category that show nothing: Hangul fillers and the blank Braille pattern.
 FILLERS = "\u115f\u1160\u3164\uffa0\u2800"
 
@@ -24,7 +30,7 @@ def message_body(given: str) -> Body:
     Raises:
         Refused: INVALID, BLANK or TOO_LONG at `body`.
     """
-    text = _storable(given, "body").replace("\r\n", "\n").replace("\r", "\n")
+    text = _normal(given.replace("\r\n", "\n").replace("\r", "\n"), UNTRIMMED_LIMIT, "body")
     if not _says_something(text):
         raise Refused(Code.BLANK, "Write something.", "body")
     # Code points, counted as stored, without the white space around them.
@@ -39,7 +45,7 @@ def room_name(given: str) -> Name:
     Raises:
         Refused: INVALID, BLANK or TOO_LONG at `name`.
     """
-    name = _storable(given, "name").strip()
+    name = _normal(given.strip(), NAME_LIMIT, "name").strip()
     if not _says_something(name):
         raise Refused(Code.BLANK, "Give the room a name.", "name")
     if len(name) > NAME_LIMIT:
@@ -57,45 +63,71 @@ def idempotency_key(given: str | None) -> Key | None:
     """
     if given is None:
         return None
-    if not is_text(given):
-        raise Refused(Code.INVALID, "The key holds characters that are no text.", "idempotency_key")
     if not given:
         raise Refused(Code.BLANK, "The key is empty.", "idempotency_key")
     if len(given) > KEY_LIMIT:
         raise Refused(Code.TOO_LONG, f"A key has at most {KEY_LIMIT} characters.", "idempotency_key")
+    if not is_text(given):
+        raise Refused(Code.INVALID, "The key holds characters that are no text.", "idempotency_key")
     return Key(given)
-
-
-def is_idempotency_key(given: str | None) -> bool:
-    """Whether it could have been used before."""
-    return given is not None and 0 < len(given) <= KEY_LIMIT and is_text(given)
 
 
 def search_key(given: str) -> str:
     """What a filter looks for, folded as names are.
 
     Raises:
-        Malformed: it is no text.
+        Malformed: it is no text, or longer than anything that it could be found in.
     """
-    if not is_text(given):
+    given = given.strip()
+    if len(given) > COMPOSED * ADDRESS_LIMIT:
+        raise Malformed("The query is too long.")
+    if not is_text(given) or _has_too_many_marks(given):
         raise Malformed("The query holds characters that are no text.")
-    return folded(given.strip())
+    return folded(given)
+
+
+def address_key(given: str) -> str | None:
+    """What counts as the same address: trimmed, NFC and case folded. None for what can't be one."""
+    given = given.strip()
+    if len(given) > COMPOSED * ADDRESS_LIMIT or not is_text(given) or _has_too_many_marks(given):
+        return None
+    return folded(given)
 
 
 def folded(text: str) -> str:
-    """NFC and case folded: what is compared when case does not matter, and what counts as the same address."""
+    """NFC and case folded: what is compared when case does not matter. For text whose size and marks are bounded."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
-
-
-def _storable(given: str, field: str) -> str:
-    if not is_text(given):
-        raise Refused(Code.INVALID, "This holds characters that are no text.", field)
-    return unicodedata.normalize("NFC", given)
 
 
 def is_text(text: str) -> bool:
     """PostgreSQL stores neither NUL nor lone surrogates, and neither is text to anybody."""
-    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text
+
+
+def _normal(given: str, limit: int, field: str) -> str:
+    """NFC, of text that is bounded before anything is done with it that takes long.
+
+    Raises:
+        Refused: INVALID or TOO_LONG.
+    """
+    if not is_text(given):
+        raise Refused(Code.INVALID, "This holds characters that are no text.", field)
+    if len(given) > COMPOSED * limit:
+        raise Refused(Code.TOO_LONG, "This is far too long.", field)
+    if _has_too_many_marks(given):
+        raise Refused(Code.INVALID, f"This holds more than {MARKS_LIMIT} combining marks in a row.", field)
+    return unicodedata.normalize("NFC", given)
+
+
+def _has_too_many_marks(text: str) -> bool:
+    if text.isascii():
+        return False
+    classes = bytes(map(unicodedata.combining, text))
+    return max(map(len, classes.split(b"\0"))) > MARKS_LIMIT
 
 
 def _says_something(text: str) -> bool:

@@ -12,7 +12,7 @@ from models.user import UserKind, UserRow, UserStatus
 from resolvers.door import still_signed_in
 from resolvers.errors import Malformed
 from resolvers.operation import Transaction
-from resolvers.text import folded, search_key
+from resolvers.text import address_key, folded, search_key
 from resolvers.viewer import Viewer
 
 
@@ -97,7 +97,9 @@ async def create_user(
     password_hash: str | None,
     status: UserStatus = UserStatus.ACTIVE,
 ) -> UUID:
-    """Put an account into the workspace. What counts as the same address: case folded, NFC."""
+    """Put an account into the workspace."""
+    key = address_key(email)
+    assert key is not None, "whoever makes accounts checks addresses"
     user_id = new_id()
     await users.insert_user.send(
         transaction.connection,
@@ -108,7 +110,7 @@ async def create_user(
         name=name,
         name_key=folded(name),
         email=email,
-        email_key=folded(email),
+        email_key=key,
         password_hash=password_hash,
     )
     transaction.record(EventKind.USER_CREATED, user_id=user_id)

@@ -1,12 +1,16 @@
 """Things with a global id, and finding them by it."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 import strawberry
 
+from resolvers.errors import Malformed
 from schema.context import Info
 from schema.node_id import NodeKind, read_node_id
+
+LARGEST_LIST = 100
 
 
 @strawberry.interface(description="Something with a global id.")
@@ -54,14 +58,7 @@ async def nodes(
 
 
 async def find_all(info: Info, ids: Sequence[str]) -> list[Node | None]:
-    import asyncio
-
-    from resolvers.errors import Malformed
-
     _ = info.context.viewer
     if len(ids) > LARGEST_LIST:
         raise Malformed(f"`ids` holds at most {LARGEST_LIST}.")
     return list(await asyncio.gather(*(find(info, each) for each in ids)))
-
-
-LARGEST_LIST = 100

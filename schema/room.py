@@ -9,8 +9,8 @@ import strawberry
 from models.room import RoomRow
 from resolvers import read_mark
 from resolvers import room as rooms
-from resolvers.errors import Malformed
-from resolvers.message import END, MessagePage, sequence_in_room
+from resolvers.errors import Malformed, Missing
+from resolvers.message import END, MessagePage
 from resolvers.participant import ParticipantPage
 from resolvers.room import RoomPage
 from schema.context import Info
@@ -127,10 +127,10 @@ class Room(Node):
         message_id = key_of(NodeKind.MESSAGE, middle)
         if message_id is None:
             raise Malformed("`around` is not the id of a message.")
-        context = info.context
-        viewer = context.viewer
-        sequence = await context.read(lambda reader: sequence_in_room(reader, viewer, self.row.id, message_id))
-        return around(sequence, part.size)
+        row = await info.context.loaders.visible_messages.load(message_id)
+        if row is None or row.room_id != self.row.id:
+            raise Missing
+        return around(row.sequence, part.size)
 
     @strawberry.field(description="Its newest message; a deleted one counts.")
     async def last_message(self, info: Info) -> Message | None:

@@ -1,5 +1,7 @@
 """The API's process: settings, pool, engine and routes, put together."""
 
+import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -14,6 +16,9 @@ from server.settings import Settings, load
 from server.task_queue import TaskQueue
 from server.worker import make_app
 
+# A part that has not answered by then is not ready.
+READY_SECONDS = 2.0
+
 
 def create_app(settings: Settings | None = None) -> Starlette:
     """The ASGI application; `uvicorn` calls it as a factory."""
@@ -24,16 +29,19 @@ def create_app(settings: Settings | None = None) -> Starlette:
     process = make_process(settings, pool, tasks.put)
 
     async def ready() -> None:
-        missing = []
-        try:
-            async with pool.connection(timeout=2) as connection:
+        async def database() -> None:
+            async with pool.connection() as connection:
                 await connection.execute("SELECT 1")
-        except Exception:
-            missing.append("database")
-        try:
+
+        async def hints() -> None:
             await valkey.ping()
-        except Exception:
-            missing.append("valkey")
+
+        asked = {"database": asyncio.create_task(database()), "valkey": asyncio.create_task(hints())}
+        # What hangs is not waited for, not even for its end.
+        await asyncio.wait(asked.values(), timeout=READY_SECONDS)
+        missing = [name for name, task in asked.items() if not task.done() or task.exception() is not None]
+        for task in asked.values():
+            task.cancel()
         if missing:
             raise NotReady(*missing)
 
@@ -41,6 +49,10 @@ def create_app(settings: Settings | None = None) -> Starlette:
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         # The database may come later: until then requests fail, and /readyz says why.
         await pool.open(wait=False)
+        # What is there by now stays, so the collector need not look at it again with each answer.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 100)
         try:
             yield
         finally:

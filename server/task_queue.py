@@ -26,7 +26,10 @@ class TaskQueue:
     def put(self, task: str, *arguments: Any) -> None:
         """Queue a task by name; returns at once and never fails."""
         if self._room.acquire(blocking=False):
-            self._sender.submit(self._send, task, arguments)
+            try:
+                self._sender.submit(self._send, task, arguments)
+            except RuntimeError:  # the process is ending
+                self._room.release()
 
     def close(self) -> None:
         self._sender.shutdown(wait=True, cancel_futures=True)

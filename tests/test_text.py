@@ -197,10 +197,6 @@ class TestKeys:
     def test_that_are_no_text_are_invalid(self, given: str) -> None:
         assert key(given) is Code.INVALID
 
-    @given(anything)
-    def test_are_looked_up_exactly_where_they_can_be_kept(self, given: str) -> None:
-        assert text.is_idempotency_key(given) is (key(given) is None)
-
 
 class TestFolding:
     @given(st.text())
