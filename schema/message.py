@@ -117,9 +117,11 @@ def history(rows: list[MessageRow], page: MessagePage, last_sequence: int) -> Me
     )
 
 
-def around(sequence: int, size: int) -> MessagePage:
-    """The page of `size` messages in whose middle a message stands: as many before it as behind it, or one less."""
-    return MessagePage(limit=size + 1, after=max(sequence - 1 - (size - 1) // 2, 0), before=END)
+def around(sequence: int, size: int, last_sequence: int) -> MessagePage:
+    """The page of `size` messages in whose middle a message stands: as many before it as behind it, or one less. Near
+    an end of the history the page is still full, as far as there are messages."""
+    start = min(sequence - 1 - (size - 1) // 2, last_sequence - size)
+    return MessagePage(limit=size + 1, after=max(start, 0), before=END)
 
 
 @strawberry.input(description="Write into a room.")

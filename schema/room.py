@@ -130,7 +130,7 @@ class Room(Node):
         row = await info.context.loaders.visible_messages.load(message_id)
         if row is None or row.room_id != self.row.id:
             raise Missing
-        return around(row.sequence, part.size)
+        return around(row.sequence, part.size, self.row.last_sequence)
 
     @strawberry.field(description="Its newest message; a deleted one counts.")
     async def last_message(self, info: Info) -> Message | None:

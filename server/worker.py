@@ -8,6 +8,7 @@ holds has to outlive it: no results are kept, and the beat keeps no times of run
 """
 
 import asyncio
+import logging
 import os
 import ssl
 import warnings
@@ -125,15 +126,23 @@ def work(settings: Settings, processes: int) -> None:
 
     signals.worker_process_init.connect(begin, weak=False)
     signals.worker_process_shutdown.connect(end, weak=False)
+    _say_only_what_matters()
     # It warns of root for the sake of pickled tasks, which nobody here accepts.
     warnings.filterwarnings("ignore", category=SecurityWarning)
     arguments = ["worker", "--pool=prefork", f"--concurrency={processes}", "--loglevel=INFO"]
     app.worker_main(["--quiet", *arguments, "--without-gossip", "--without-mingle", "--without-heartbeat"])
 
 
+def _say_only_what_matters() -> None:
+    """Not each task that comes, goes and is queued: that a sweep found nothing is no news."""
+    for name in ("celery.app.trace", "celery.worker.strategy", "celery.beat"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
 def beat(settings: Settings) -> None:
     """Queues what is due by the schedule, until SIGTERM. Two at once do no harm."""
     app = make_app(settings)
     register(app, Home(settings, app).run)
+    _say_only_what_matters()
     # In memory: a file of times would only have to be repaired after a crash.
     app.Beat(scheduler="celery.beat:Scheduler", loglevel="INFO", quiet=True).run()

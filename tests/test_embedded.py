@@ -299,3 +299,25 @@ def test_valkey_starts_again_after_kill_9(folder: Path) -> None:
     server.stop()
     with server:
         assert redis.Redis.from_url(server.url).ping()
+
+
+def test_it_starts_though_who_held_its_lock_is_dead_and_not_reaped(folder: Path) -> None:
+    """In a container whose first process reaps nobody, a killed postmaster stays a zombie, which looks alive."""
+    with server_in(folder) as server:
+        write(server.url, 1)
+        files = [server.data / "postmaster.pid", *server._sockets.glob(".s.PGSQL.*.lock")]
+        assert len(files) == 2
+        owner = server.data.stat()
+        kept = {path: path.read_text() for path in files}
+    # Popen reaps its child only when it is asked.
+    dead = subprocess.Popen(["true"], user=owner.st_uid if os.geteuid() == 0 else None)
+    while Path(f"/proc/{dead.pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+        time.sleep(0.01)
+    try:
+        for path, text in kept.items():
+            path.write_text("\n".join([str(dead.pid), *text.split("\n")[1:]]))
+            os.chown(path, owner.st_uid, owner.st_gid)
+        with server_in(folder) as server:
+            assert read(server.url) == [1]
+    finally:
+        dead.wait()

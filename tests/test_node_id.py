@@ -1,6 +1,7 @@
 """Global ids: opaque, one for each thing, and whatever else somebody sends finds nothing."""
 
 import base64
+import itertools
 from typing import Any
 from uuid import UUID
 
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from models.ids import new_id, new_ids
 from schema.node_id import NodeKind, key_of, node_id, read_node_id
 from tests.cast import Person
 
@@ -132,3 +134,15 @@ async def test_nodes_keep_their_order_and_their_repetitions(ada: Person, ben: Pe
     ids = [ben.id, "x", room, zoe.id, ben.id, ada.id]
     found = await ada.ask("query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", ids=ids)
     assert [node and node["id"] for node in found["nodes"]] == [ben.id, None, room, None, ben.id, ada.id]
+
+
+def test_ids_made_together_tell_nothing_of_how_many_were_made_between_them() -> None:
+    made = [new_id() for _ in range(2000)]
+    assert len(set(made)) == len(made)
+    assert all(each.version == 7 and each.variant == "specified in RFC 4122" for each in made)
+    # The order of those of one millisecond is random: a counter would have them ascend.
+    together = [(one, next) for one, next in itertools.pairwise(made) if one.int >> 80 == next.int >> 80]
+    ascending = sum(one < next for one, next in together)
+    assert 0.3 < ascending / len(together) < 0.7
+    several = new_ids(50)
+    assert several == sorted(several)

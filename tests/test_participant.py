@@ -1,9 +1,11 @@
 """Participants: adding, removing, leaving, and what a newcomer finds."""
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from schema.node_id import NodeKind, node_id
 from tests.cast import Person
 from tests.ledger import Ledger, Written, key
 
@@ -259,3 +261,35 @@ async def test_a_participants_read_mark_is_told_to_colleagues(ada: Person, ben: 
         "Ben": (False, None),
         "Cleo": (True, {"id": sent["id"], "author": {"name": "Ada"}}),
     }
+
+
+class TestManyAtOnce:
+    async def test_a_room_of_thousands_is_made_and_left_by_one_request(self, ada: Person, ledger: Ledger) -> None:
+        """Statements larger than a socket's buffer, one behind the other, are sent whole."""
+        await ledger.sql(
+            """
+            INSERT INTO "user" (workspace_id, id, kind, status, name, name_key, email, email_key)
+            SELECT %s, gen_random_uuid(), 'CLIENT', 'ACTIVE', n, n, n || '@many.test', n || '@many.test'
+            FROM generate_series(1, 5000) n
+            """,
+            ada.workspace_id,
+        )
+        found = await ledger.sql("SELECT id FROM \"user\" WHERE email LIKE '%%@many.test'")
+        many = [node_id(NodeKind.USER, user_id) for (user_id,) in found]
+        payload = await ada.done(
+            "createRoom", {"name": "Everybody", "participantIds": many}, "room { id participants { totalCount } }"
+        )
+        assert payload["room"]["participants"]["totalCount"] == 5001
+        other = await ada.make_room()
+        payload = await ada.done(
+            "addParticipants", {"roomId": other, "userIds": many}, "room { participants { totalCount } }"
+        )
+        assert payload["room"]["participants"]["totalCount"] == 5001
+
+    async def test_more_than_that_is_refused_at_its_field_whoever_they_are(self, ada: Person) -> None:
+        room = await ada.make_room()
+        many = [node_id(NodeKind.USER, UUID(int=number)) for number in range(32_000)]
+        assert await ada.refused("createRoom", {"name": "All", "participantIds": many}) == [
+            ("TOO_LONG", ["participantIds"])
+        ]
+        assert await ada.refused("addParticipants", {"roomId": room, "userIds": many}) == [("TOO_LONG", ["userIds"])]

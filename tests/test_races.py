@@ -83,6 +83,41 @@ class TestNoMessageLandsBehindItsAuthorsRemoval:
         assert kinds == [("PARTICIPANT_REMOVED",), ("MESSAGE_ADDED",)]
 
 
+class TestNobodyGoesOnWithoutTheRoomsLock:
+    """Who is added just after the lock found them outside would be a participant to every later question."""
+
+    @pytest.mark.parametrize("operation", ["send", "leave", "edit"])
+    async def test_who_is_added_behind_the_lock_is_outside(
+        self, process: Process, ada: Person, cleo: Person, monkeypatch: pytest.MonkeyPatch, operation: str
+    ) -> None:
+        room = await ada.make_room(cleo)
+        sent = await cleo.send(room, "Mine")
+        await ada.done("removeParticipant", {"roomId": room, "userId": cleo.id})
+        viewer, key = await viewer_of(process, cleo), key_of(NodeKind.ROOM, room)
+        for statement in (rooms.lock_room, rooms.lock_room_of_message):
+            send = statement.send
+
+            async def lock_then_wait(connection: Any, send: Any = send, **parameters: Any) -> Any:
+                found = await send(connection, **parameters)
+                if parameters["viewer_id"] == cleo.user_id:
+                    await connection.arrival(found)
+                    # Here, between the lock and all that is read under it, somebody else adds them.
+                    await ada.done("addParticipants", {"roomId": room, "userIds": [cleo.id]})
+                return found
+
+            monkeypatch.setattr(statement, "send", lock_then_wait)
+        operations = {
+            "send": lambda transaction: message.send_message(transaction, viewer, key, body="Unlocked"),
+            "leave": lambda transaction: participant.leave_room(transaction, viewer, key),
+            "edit": lambda transaction: message.edit_message(
+                transaction, viewer, key_of(NodeKind.MESSAGE, sent["id"]), "Unlocked"
+            ),
+        }
+        with pytest.raises(NotFound):
+            await operate(process, cleo.workspace_id, operations[operation])
+        assert await rows(process, "SELECT body FROM message") == [("Mine",)]
+
+
 async def held_send(process: Process, person: Person, room: str) -> Any:
     viewer = await viewer_of(process, person)
     return lambda transaction: message.send_message(transaction, viewer, key_of(NodeKind.ROOM, room), body="In time")

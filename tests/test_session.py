@@ -4,7 +4,7 @@ import base64
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import jwt
 import pytest
@@ -13,9 +13,11 @@ from models.user import UserKind
 from resolvers.operation import operate
 from resolvers.password import hash_password
 from resolvers.process import Process
+from resolvers.tokens import Named, access_token, read_access_token
 from resolvers.user import create_user
 from tests.cast import PASSWORD, Person
 from tests.ledger import Ledger, Written
+from tests.races import rows
 
 SESSION = "session { accessToken expiresAt refreshToken } viewer { id user { id name email status } eventCursor }"
 WRONG = ("INVALID_CREDENTIALS", None)
@@ -401,3 +403,32 @@ class TestPublicMutations:
         assert found["data"]["createRoom"] is None
         assert [error["extensions"]["code"] for error in found["errors"]] == ["UNAUTHENTICATED"]
         assert await ledger.sql("SELECT 1 FROM room") == []
+
+
+async def test_a_cursor_is_of_the_workspace_that_was_signed_in_to(process: Process, ada: Person, zoe: Person) -> None:
+    """Beside a mutation that needs a token, the token's workspace is another one."""
+    query = f"""
+        mutation {{
+          setEmailNotifications(input: {{enabled: true}}) {{ viewer {{ eventCursor }} }}
+          signIn(input: {{email: "zoe@firm.test", password: "{PASSWORD}"}}) {{ viewer {{ eventCursor }} }}
+        }}
+    """
+    answer = await ada.ask(query)
+    mine = process.cursors.open(ada.workspace_id, answer["setEmailNotifications"]["viewer"]["eventCursor"])
+    theirs = process.cursors.open(zoe.workspace_id, answer["signIn"]["viewer"]["eventCursor"])
+    for person, position in ((ada, mine), (zoe, theirs)):
+        kept = await rows(
+            process,
+            "SELECT stamp FROM event WHERE workspace_id = %s AND position = %s",
+            person.workspace_id,
+            position.position,
+        )
+        assert kept == [(position.stamp,)]
+
+
+def test_a_token_of_a_node_whose_clock_is_ahead_is_good() -> None:
+    key = b"a key of the tests that has 32 bytes or more"
+    named = Named(UUID(int=1), UUID(int=2), UUID(int=3))
+    token, _ = access_token(key, named, 60)
+    assert read_access_token(key, token) == named
+    assert "iat" not in jwt.decode(token, options={"verify_signature": False})

@@ -286,3 +286,33 @@ def told(payload: Any, place: Place) -> bool:
     """Whether a refusal names the place, or, for credentials, nothing at all."""
     where = [list(map(str, place.path[1:])), None]
     return bool(payload["userErrors"]) and all(error["field"] in where for error in payload["userErrors"])
+
+
+class TestTextThatTakesLongToNormalise:
+    """Putting combining marks into their order takes time that grows with the square of a run's length."""
+
+    MARKS = "a" + "\u0300\u0316" * 16
+
+    @pytest.mark.parametrize(
+        ("mutation", "field", "most"),
+        [("sendMessage", "body", 10_000), ("createRoom", "name", 200)],
+    )
+    async def test_is_refused_before_it_is_normalised(self, ada: Person, mutation: str, field: str, most: int) -> None:
+        more = {"roomId": await ada.make_room()} if mutation == "sendMessage" else {}
+        assert await ada.refused(mutation, {field: self.MARKS, **more}) == [("INVALID", [field])]
+        endless = "a" + "\u0300\u0316" * (8 * most)
+        assert await ada.refused(mutation, {field: endless, **more}) == [("TOO_LONG", [field])]
+
+    @pytest.mark.parametrize("query", ["rooms(filter: {query: $q})", "users(query: $q)"])
+    async def test_is_nothing_to_look_for(self, ada: Person, query: str) -> None:
+        asked = f"query ($q: String!) {{ {query} {{ nodes {{ id }} }} }}"
+        for needle in (self.MARKS, "x" * 5000):
+            assert await ada.codes(asked, q=needle) == ["BAD_USER_INPUT"]
+
+    async def test_is_no_address(self, nobody: Person) -> None:
+        for email in (self.MARKS, "a" + "\u0300\u0316" * 40_000):
+            assert await nobody.refused("signIn", {"email": email, "password": "x"}) == [("INVALID_CREDENTIALS", None)]
+
+    def test_thirty_marks_in_a_row_are_text(self) -> None:
+        assert body("a" + "\u0300" * 30) is None
+        assert body("a" + "\u0300" * 31) is Code.INVALID

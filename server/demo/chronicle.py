@@ -9,7 +9,7 @@ import secrets
 from asyncio import run
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -91,7 +91,8 @@ class Chronicle:
             user_id=user_id,
             refresh_hash=secrets.token_bytes(32),
             created_at=self.now,
-            expires_at=self.now + timedelta(days=SESSION_DAYS),
+            # From today on: in what this tells, the time is long past.
+            expires_at=datetime.now(UTC) + timedelta(days=SESSION_DAYS),
         )
 
     def room(self, name: str, creator: UUID, others: Sequence[UUID]) -> Room:

@@ -140,7 +140,10 @@ class EmbeddedPostgres(EmbeddedService):
                 self._set_aside_if_abandoned()
             make_folder(self._sockets, self._place.user)
             self._make_database()
-            (self._data / "postmaster.pid").unlink(missing_ok=True)  # nobody is there: that was just made sure
+            # Nobody is there: that was just made sure. PostgreSQL would believe these, as long as the process that it
+            # names has only died and not been reaped.
+            for left in (self._data / "postmaster.pid", *self._sockets.glob(".s.PGSQL.*")):
+                left.unlink(missing_ok=True)
         except BaseException:
             self._lock.release()
             raise
