@@ -127,7 +127,10 @@ def around(sequence: int, size: int, last_sequence: int) -> MessagePage:
 @strawberry.input(description="Write into a room.")
 class SendMessageInput:
     room_id: strawberry.ID = strawberry.field(description="Where to.")
-    body: str = strawberry.field(default="", description="Plain text of 1 to 10,000 characters.")
+    body: str = strawberry.field(
+        default="",
+        description="Plain text of 1 to 10,000 characters after trimming; 20,000 with the white space around it.",
+    )
     in_reply_to_id: strawberry.ID | None = strawberry.field(
         default=strawberry.UNSET, description="The message of the same room that it answers."
     )

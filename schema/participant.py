@@ -58,7 +58,7 @@ def shown(row: ParticipantRow | None) -> Participant | None:
 class AddParticipantsInput:
     room_id: strawberry.ID = strawberry.field(description="Which room.")
     user_ids: list[strawberry.ID] = strawberry.field(
-        description="Whom to add; only people with an active account can be added. All of them are added, or none."
+        description=("Whom to add: up to 5,000 people with an active account. All of them are added, or none.")
     )
 
 
