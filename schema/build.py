@@ -5,7 +5,7 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.tools import create_type
 from strawberry.utils.str_converters import to_camel_case
 
-from schema import message, node, participant, room, session, user, viewer
+from schema import message, node, participant, room, room_attention, room_management, session, user, viewer
 from schema.scalars import scalar_map
 
 Query = create_type(
@@ -20,18 +20,18 @@ Mutation = create_type(
         session.sign_in,
         session.refresh_session,
         session.sign_out,
-        room.create_room,
-        room.rename_room,
-        room.archive_room,
-        room.unarchive_room,
+        room_management.create_room,
+        room_management.rename_room,
+        room_management.archive_room,
+        room_management.unarchive_room,
         participant.add_participants,
         participant.remove_participant,
         participant.leave_room,
         message.send_message,
         message.edit_message,
         message.delete_message,
-        room.mark_room_read,
-        room.set_room_muted,
+        room_attention.mark_room_read,
+        room_attention.set_room_muted,
         viewer.set_email_notifications,
     ],
     description=(

@@ -7,7 +7,6 @@ from uuid import UUID
 import strawberry
 
 from models.room import RoomRow
-from resolvers import read_mark
 from resolvers import room as rooms
 from resolvers.errors import Malformed, Missing
 from resolvers.message import END, MessagePage
@@ -15,7 +14,6 @@ from resolvers.participant import ParticipantPage
 from resolvers.room import RoomPage
 from schema.context import Info
 from schema.enums import UserKind
-from schema.errors import Given, UserError, mutation, user_errors
 from schema.message import Message, MessageConnection, around, history
 from schema.message import shown as shown_message
 from schema.node import Node
@@ -247,159 +245,3 @@ async def rooms_field(
         cursor=cursor,
         count=lambda: context.read(lambda reader: rooms.rooms_count(reader, viewer, **filters)),
     )
-
-
-@strawberry.input(description="Make a room.")
-class CreateRoomInput:
-    name: str = strawberry.field(description="1 to 200 characters.")
-    participant_ids: list[strawberry.ID] = strawberry.field(
-        default_factory=list, description="Who is in it from the start, beside the viewer."
-    )
-    idempotency_key: str | None = strawberry.field(
-        default=strawberry.UNSET,
-        description="1 to 200 characters of the client's choice; the same key gives back the first room, for ever.",
-    )
-
-
-@strawberry.type(description="What making a room gave.")
-class CreateRoomPayload:
-    room: Room | None = strawberry.field(
-        default=None, description="The room; with a key that was used before, the first one."
-    )
-    room_edge: Edge[Room] | None = strawberry.field(
-        default=None, description="The same with its cursor, ready to put in front of Query.rooms."
-    )
-    user_errors: list[UserError] = user_errors()
-
-
-@strawberry.input(description="Give a room another name.")
-class RenameRoomInput:
-    room_id: strawberry.ID = strawberry.field(description="Which room.")
-    name: str = strawberry.field(description="1 to 200 characters.")
-
-
-@strawberry.type(description="What renaming gave.")
-class RenameRoomPayload:
-    room: Room | None = strawberry.field(default=None, description="The room, as it is now called.")
-    user_errors: list[UserError] = user_errors()
-
-
-@strawberry.input(description="Archive a room.")
-class ArchiveRoomInput:
-    room_id: strawberry.ID = strawberry.field(description="Which room.")
-
-
-@strawberry.type(description="What archiving gave.")
-class ArchiveRoomPayload:
-    room: Room | None = strawberry.field(default=None, description="The room, archived.")
-    user_errors: list[UserError] = user_errors()
-
-
-@strawberry.input(description="Take a room out of the archive.")
-class UnarchiveRoomInput:
-    room_id: strawberry.ID = strawberry.field(description="Which room.")
-
-
-@strawberry.type(description="What unarchiving gave.")
-class UnarchiveRoomPayload:
-    room: Room | None = strawberry.field(default=None, description="The room, in use again.")
-    user_errors: list[UserError] = user_errors()
-
-
-@strawberry.input(description="Turn the viewer's e-mail about a room off or on.")
-class SetRoomMutedInput:
-    room_id: strawberry.ID = strawberry.field(description="Which room.")
-    muted: bool = strawberry.field(description="True for no e-mail about it.")
-
-
-@strawberry.type(description="What muting gave.")
-class SetRoomMutedPayload:
-    room: Room | None = strawberry.field(default=None, description="The room, as set.")
-    user_errors: list[UserError] = user_errors()
-
-
-@strawberry.input(description="Move the viewer's read mark.")
-class MarkRoomReadInput:
-    room_id: strawberry.ID = strawberry.field(description="Which room.")
-    up_to_message_id: strawberry.ID = strawberry.field(
-        description="The last message that was seen. The mark never moves back, so a late retry does no harm."
-    )
-
-
-@strawberry.type(description="What marking gave.")
-class MarkRoomReadPayload:
-    room: Room | None = strawberry.field(default=None, description="The room, with what is still unread.")
-    user_errors: list[UserError] = user_errors()
-
-
-@mutation(CreateRoomPayload, "Make a room. The firm's own people do, and are its first participant and manage it.")
-async def create_room(info: Info, input: Given[CreateRoomInput]) -> CreateRoomPayload | None:
-    context = info.context
-    room_id = await context.perform(
-        lambda transaction: rooms.create_room(
-            transaction,
-            context.viewer,
-            name=input.name,
-            participant_ids=[key_of(NodeKind.USER, user_id) for user_id in input.participant_ids],
-            idempotency_key=None if input.idempotency_key is strawberry.UNSET else input.idempotency_key,
-        )
-    )
-    row = await context.loaders.rooms.load(room_id)
-    if row is None:
-        return CreateRoomPayload()
-    made = edge(row)
-    return CreateRoomPayload(room=made.node, room_edge=made)
-
-
-@mutation(RenameRoomPayload, "Give a room that the viewer manages another name.")
-async def rename_room(info: Info, input: Given[RenameRoomInput]) -> RenameRoomPayload | None:
-    context = info.context
-    room_id = await context.perform(
-        lambda transaction: rooms.rename_room(
-            transaction, context.viewer, key_of(NodeKind.ROOM, input.room_id), input.name
-        )
-    )
-    return RenameRoomPayload(room=await room_after(info, room_id))
-
-
-@mutation(ArchiveRoomPayload, "Archive a room that the viewer manages.")
-async def archive_room(info: Info, input: Given[ArchiveRoomInput]) -> ArchiveRoomPayload | None:
-    context = info.context
-    room_id = await context.perform(
-        lambda transaction: rooms.archive_room(transaction, context.viewer, key_of(NodeKind.ROOM, input.room_id))
-    )
-    return ArchiveRoomPayload(room=await room_after(info, room_id))
-
-
-@mutation(UnarchiveRoomPayload, "Take a room that the viewer manages out of the archive.")
-async def unarchive_room(info: Info, input: Given[UnarchiveRoomInput]) -> UnarchiveRoomPayload | None:
-    context = info.context
-    room_id = await context.perform(
-        lambda transaction: rooms.unarchive_room(transaction, context.viewer, key_of(NodeKind.ROOM, input.room_id))
-    )
-    return UnarchiveRoomPayload(room=await room_after(info, room_id))
-
-
-@mutation(SetRoomMutedPayload, "Turn the viewer's e-mail about a room off or on. Nobody else learns of it.")
-async def set_room_muted(info: Info, input: Given[SetRoomMutedInput]) -> SetRoomMutedPayload | None:
-    context = info.context
-    room_id = await context.perform(
-        lambda transaction: rooms.set_room_muted(
-            transaction, context.viewer, key_of(NodeKind.ROOM, input.room_id), input.muted
-        )
-    )
-    return SetRoomMutedPayload(room=await room_after(info, room_id))
-
-
-@mutation(MarkRoomReadPayload, "Say how far the viewer has read in a room.")
-async def mark_room_read(info: Info, input: Given[MarkRoomReadInput]) -> MarkRoomReadPayload | None:
-    context = info.context
-    room_id = await context.perform(
-        lambda transaction: read_mark.mark_room_read(
-            transaction,
-            context.viewer,
-            key_of(NodeKind.ROOM, input.room_id),
-            key_of(NodeKind.MESSAGE, input.up_to_message_id),
-        )
-    )
-    return MarkRoomReadPayload(room=await room_after(info, room_id))
