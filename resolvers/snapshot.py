@@ -6,9 +6,9 @@ tell of one moment: a stream that continues behind that cursor misses nothing th
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 
@@ -31,7 +31,7 @@ class Snapshot:
             f"SET LOCAL idle_in_transaction_session_timeout = {process.idle_transaction_timeout_ms:d}"
         ).encode()
         self._turn = asyncio.Lock()
-        self._asking: set[asyncio.Task[object]] = set()
+        self._running: set[asyncio.Task[Any]] = set()
         self._held = AsyncExitStack()
         self._connection: Connection | None = None
         self._closed = False
@@ -42,15 +42,18 @@ class Snapshot:
         A question runs to its end though the field that asked is given up: to stop it would abort the transaction in
         which the other fields read.
         """
-        task = asyncio.create_task(self._ask(ask))
-        self._asking.add(task)
-        task.add_done_callback(self._answered)
-        return await asyncio.shield(task)
+        return await asyncio.shield(self._started(self._ask(ask)))
 
     async def close(self) -> None:
         """End it and give the connection back, once the document is answered. A field that outlives the answer finds
-        nothing here: a connection that it took would never be given back."""
+        nothing here: a connection that it took would never be given back.
+
+        It runs to its end though its client hangs up meanwhile: else the connection would be lost to the pool.
+        """
         self._closed = True
+        await asyncio.shield(self._started(self._end()))
+
+    async def _end(self) -> None:
         if self._connection is not None and self._turn.locked():
             # Whoever asked is gone; an error of the cancelling is no news.
             with contextlib.suppress(psycopg.Error):
@@ -76,7 +79,14 @@ class Snapshot:
                 self._connection = connection
             return await ask(self._connection)
 
-    def _answered(self, task: "asyncio.Task[object]") -> None:
-        self._asking.discard(task)
+    def _started(self, work: Coroutine[Any, Any, Result]) -> "asyncio.Task[Result]":
+        """A task that runs to its end whoever waits for it."""
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: "asyncio.Task[Any]") -> None:
+        self._running.discard(task)
         if not task.cancelled():
             task.exception()  # nobody may be left to see it

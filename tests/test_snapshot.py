@@ -97,3 +97,21 @@ class TestClosing:
         asked.cancel()
         assert await snapshot.read(Statement(sa.select(sa.literal(1)), scalar).one) == 1
         await snapshot.close()
+
+    @pytest.mark.parametrize("turns", [1, 2, 3, 5, 10])
+    async def test_gives_the_connection_back_though_it_is_cancelled(self, process: Process, turns: int) -> None:
+        snapshot = Snapshot(process)
+        asked = asyncio.create_task(snapshot.read(Statement(sa.select(sa.func.pg_sleep(3600)), scalar).all))
+        async with asyncio.timeout(20):
+            while await rows(process, "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'") == []:
+                await asyncio.sleep(0.01)
+            asked.cancel()
+            closing = asyncio.create_task(snapshot.close())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            closing.cancel()
+            await asyncio.wait([closing])
+            while await rows(process, IDLE) != [(0,)] or snapshot._connection is not None:
+                await asyncio.sleep(0.01)
+        stats = process.pool.get_stats()
+        assert stats["pool_available"] == stats["pool_size"]

@@ -19,12 +19,15 @@ from graphql import (
     InlineFragmentNode,
     IntValueNode,
     ListValueNode,
+    Node,
     OperationDefinitionNode,
     SelectionSetNode,
     ValueNode,
     VariableNode,
     get_named_type,
+    get_nullable_type,
     is_composite_type,
+    is_list_type,
 )
 
 DEFAULT_SIZE = 50
@@ -54,10 +57,20 @@ class Size:
             value = each.of(variables)
             if isinstance(value, list):
                 return len(value)
-            if isinstance(value, int):
-                # What is out of bounds is refused by the field itself.
-                return min(max(value, 0), LARGEST_SIZE)
+            if isinstance(value, int | float):
+                # JSON's 100.0 is 100 to GraphQL. What is out of bounds is refused by the field itself.
+                return int(min(max(value, 0), LARGEST_SIZE))
         return DEFAULT_SIZE
+
+
+@dataclass(frozen=True, slots=True)
+class LongestGiven:
+    """The size of a list that answers what was given: as many as the longest list in the document or its variables."""
+
+    literal: int
+
+    def of(self, variables: Mapping[str, Any]) -> int:
+        return max(self.literal, _longest(variables))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +78,7 @@ class Cost:
     """So many values, and those of lists within."""
 
     values: int
-    lists: tuple[tuple[Size, "Cost"], ...]
+    lists: tuple[tuple[Size | LongestGiven, "Cost"], ...]
 
     def of(self, variables: Mapping[str, Any]) -> int:
         return self.values + sum(size.of(variables) * inner.of(variables) for size, inner in self.lists)
@@ -88,22 +101,27 @@ class _Scale:
     ) -> None:
         self._schema = schema
         self._fragments = fragments
+        self._longest = LongestGiven(_longest_literal(operation))
         self._defaults = {
             definition.variable.name.value: definition.default_value
             for definition in operation.variable_definitions or ()
         }
 
-    def weigh(self, selections: SelectionSetNode, parent: Any) -> Cost:
+    def weigh(self, selections: SelectionSetNode, parent: Any, *, counted: bool = False) -> Cost:
+        """`counted`: within a page, whose size its lists have already."""
         values = 0
-        lists: list[tuple[Size, Cost]] = []
+        lists: list[tuple[Size | LongestGiven, Cost]] = []
         for node, owner in self._fields(selections, parent):
             values += 1
             field = self._schema.get_field(owner, node.name.value) if owner is not None else None
             if field is None or node.selection_set is None:
                 continue
             named = get_named_type(field.type)
-            inner = self.weigh(node.selection_set, named if is_composite_type(named) else None)
-            size = self._size(node, field)
+            size: Size | LongestGiven | None = self._size(node, field)
+            owner = named if is_composite_type(named) else None
+            inner = self.weigh(node.selection_set, owner, counted=size is not None)
+            if size is None and not counted and is_list_type(get_nullable_type(field.type)):
+                size = self._longest
             if size is None:
                 values += inner.values
                 lists += inner.lists
@@ -147,3 +165,25 @@ def _number(value: ValueNode | None) -> int | None:
     if isinstance(value, ListValueNode):
         return len(value.values)
     return None
+
+
+def _longest_literal(node: Node) -> int:
+    longest = 0
+    for key in node.keys:
+        for inner in _nodes(getattr(node, key, None)):
+            longest = max(longest, _longest_literal(inner))
+    return max(longest, len(node.values)) if isinstance(node, ListValueNode) else longest
+
+
+def _nodes(value: object) -> list[Node]:
+    if isinstance(value, Node):
+        return [value]
+    return [each for each in value if isinstance(each, Node)] if isinstance(value, list | tuple) else []
+
+
+def _longest(value: object) -> int:
+    if isinstance(value, Mapping):
+        return max((_longest(each) for each in value.values()), default=0)
+    if isinstance(value, list):
+        return max(len(value), max((_longest(each) for each in value), default=0))
+    return 0

@@ -16,6 +16,11 @@ def cost(query: str, **variables: Any) -> int:
     return DOCUMENTS.get(query).operation(None).cost.of(variables)
 
 
+ADD = """
+    mutation ($u: [ID!]!) { addParticipants(input: {roomId: 1, userIds: $u}) { participants { id user { id } } } }
+"""
+
+
 @pytest.mark.parametrize(
     ("query", "variables", "values"),
     [
@@ -29,6 +34,9 @@ def cost(query: str, **variables: Any) -> int:
         ("query ($n: Int = 9) { rooms(first: $n) { nodes { id } } }", {"n": None}, 1 + 50 * 2),
         ("query ($n: Int) { rooms(first: $n) { nodes { id } } }", {"n": "many"}, 1 + 50 * 2),
         ("query ($f: Int, $l: Int) { rooms(first: $f, last: $l) { nodes { id } } }", {"l": 3}, 1 + 3 * 2),
+        ("query ($n: Int) { rooms(first: $n) { nodes { id } } }", {"n": 100.0}, 1 + 100 * 2),
+        (ADD, {"u": ["a"] * 3000}, 2 + 3000 * 3),
+        ("mutation { addParticipants(input: {roomId: 1, userIds: [1, 2]}) { participants { id } } }", {}, 2 + 2),
         ("{ rooms(first: 1000000) { nodes { id } } }", {}, 1 + 100 * 2),
         ("{ rooms(first: -5) { nodes { id } } }", {}, 1),
         ('{ nodes(ids: ["a", "b"]) { id } }', {}, 1 + 2),
