@@ -10,7 +10,7 @@ from models.connection import Connection
 from resolvers.process import Process
 from resolvers.session import authenticate
 from resolvers.snapshot import Snapshot
-from schema.build import public_mutations, schema
+from schema.build import public_mutations, schema, weights
 from schema.context import Context
 from server.http.document import Operation
 
@@ -23,6 +23,7 @@ class ParleyEngine:
         # Strawberry has no public name for the schema that it builds for graphql-core.
         self.schema: GraphQLSchema = schema._schema
         self.public_mutations = public_mutations
+        self.weights = weights
 
     @asynccontextmanager
     async def open(self, token: str | None, operation: Operation) -> AsyncIterator[Context]:

@@ -84,12 +84,19 @@ class Cost:
         return self.values + sum(size.of(variables) * inner.of(variables) for size, inner in self.lists)
 
 
+# How many values a field counts for, by the names of its type and itself: fields whose values can be large.
+Weights = Mapping[tuple[str, str], int]
+
+
 def cost(
-    schema: GraphQLSchema, operation: OperationDefinitionNode, fragments: Mapping[str, FragmentDefinitionNode]
+    schema: GraphQLSchema,
+    operation: OperationDefinitionNode,
+    fragments: Mapping[str, FragmentDefinitionNode],
+    weights: Weights,
 ) -> Cost:
     """Measure an operation of a valid document whose expanded size is bounded (`limits`)."""
     root = schema.get_root_type(operation.operation)
-    return _Scale(schema, operation, fragments).weigh(operation.selection_set, root)
+    return _Scale(schema, operation, fragments, weights).weigh(operation.selection_set, root)
 
 
 class _Scale:
@@ -98,8 +105,10 @@ class _Scale:
         schema: GraphQLSchema,
         operation: OperationDefinitionNode,
         fragments: Mapping[str, FragmentDefinitionNode],
+        weights: Weights,
     ) -> None:
         self._schema = schema
+        self._weights = weights
         self._fragments = fragments
         self._longest = LongestGiven(_longest_literal(operation))
         self._defaults = {
@@ -112,14 +121,14 @@ class _Scale:
         values = 0
         lists: list[tuple[Size | LongestGiven, Cost]] = []
         for node, owner in self._fields(selections, parent):
-            values += 1
+            values += 1 if owner is None else self._weights.get((owner.name, node.name.value), 1)
             field = self._schema.get_field(owner, node.name.value) if owner is not None else None
             if field is None or node.selection_set is None:
                 continue
             named = get_named_type(field.type)
             size: Size | LongestGiven | None = self._size(node, field)
-            owner = named if is_composite_type(named) else None
-            inner = self.weigh(node.selection_set, owner, counted=size is not None)
+            below = named if is_composite_type(named) else None
+            inner = self.weigh(node.selection_set, below, counted=size is not None)
             if size is None and not counted and is_list_type(get_nullable_type(field.type)):
                 size = self._longest
             if size is None:

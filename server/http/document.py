@@ -28,7 +28,7 @@ from graphql.validation.validate import ValidationAbortedError
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
-from server.http.cost import Cost, cost
+from server.http.cost import Cost, Weights, cost
 from server.http.limits import Limits, TooComplex, check
 
 # What the rule against conflicting fields may spend on a document, in comparisons (graphql-core has it as a
@@ -120,12 +120,14 @@ class Documents:
         schema: GraphQLSchema,
         *,
         limits: Limits | None = None,
+        weights: Weights | None = None,
         introspection: bool = True,
         most: int = 1_000,
         most_bytes: int = 64 * 1024 * 1024,
     ) -> None:
         self._schema = schema
         self._limits = limits or Limits()
+        self._weights = weights or {}
         self._introspection = introspection
         self._rules = rules(introspection=introspection)
         self._most = most
@@ -181,7 +183,7 @@ class Documents:
             if isinstance(last, ValidationAbortedError) and last.message == _ABORTED:
                 raise Invalid("QUERY_TOO_COMPLEX", GraphQLError("The document is too complex."))
             raise Invalid("GRAPHQL_VALIDATION_FAILED", *errors)
-        return Document(node, dict(_operations(node, self._schema)))
+        return Document(node, dict(_operations(node, self._schema, self._weights)))
 
 
 def rules(*, introspection: bool) -> tuple[type[ASTValidationRule], ...]:
@@ -194,7 +196,9 @@ def rules(*, introspection: bool) -> tuple[type[ASTValidationRule], ...]:
     )
 
 
-def _operations(document: DocumentNode, schema: GraphQLSchema) -> Iterator[tuple[str | None, Operation]]:
+def _operations(
+    document: DocumentNode, schema: GraphQLSchema, weights: Weights
+) -> Iterator[tuple[str | None, Operation]]:
     fragments = {
         definition.name.value: definition
         for definition in document.definitions
@@ -206,7 +210,7 @@ def _operations(document: DocumentNode, schema: GraphQLSchema) -> Iterator[tuple
                 node,
                 root_fields=_names(node.selection_set, fragments, deep=False),
                 fields=_names(node.selection_set, fragments, deep=True),
-                cost=cost(schema, node, fragments),
+                cost=cost(schema, node, fragments, weights),
             )
             yield operation.name, operation
 

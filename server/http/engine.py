@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Protocol
 
 from graphql import GraphQLSchema
 
+from server.http.cost import Weights
 from server.http.document import Operation
 
 
@@ -17,6 +18,10 @@ class Engine(Protocol):
     @property
     def public_mutations(self) -> frozenset[str]:
         """Root fields of Mutation that need no token, by their GraphQL names."""
+
+    @property
+    def weights(self) -> Weights:
+        """Fields whose values can be large, and how many values each counts for."""
 
     def open(self, token: str | None, operation: Operation) -> AbstractAsyncContextManager[Any]:
         """Give the context value of one execution; closed before a byte of the answer is sent.

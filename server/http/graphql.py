@@ -49,7 +49,9 @@ class GraphQL:
         executor: type[Executor[Any]] = StrawberryGraphQLCoreExecutionContext,
     ) -> None:
         self._limits = limits or Limits()
-        self.documents = Documents(engine.schema, limits=self._limits, introspection=introspection)
+        self.documents = Documents(
+            engine.schema, limits=self._limits, weights=engine.weights, introspection=introspection
+        )
         self._engine = engine
         self._schema = engine.schema
         self._hide_suggestions = not introspection

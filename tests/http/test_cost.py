@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from schema.build import schema
+from schema.build import schema, weights
 from server.http.document import Documents, Invalid
 from server.http.limits import Limits
 from tests.cast import Person
 
-DOCUMENTS = Documents(schema._schema)
+DOCUMENTS = Documents(schema._schema, weights=weights)
 
 
 def cost(query: str, **variables: Any) -> int:
@@ -34,6 +34,7 @@ ADD = """
         ("query ($n: Int = 9) { rooms(first: $n) { nodes { id } } }", {"n": None}, 1 + 50 * 2),
         ("query ($n: Int) { rooms(first: $n) { nodes { id } } }", {"n": "many"}, 1 + 50 * 2),
         ("query ($f: Int, $l: Int) { rooms(first: $f, last: $l) { nodes { id } } }", {"l": 3}, 1 + 3 * 2),
+        ("{ rooms(first: 2) { nodes { lastMessage { id body } } } }", {}, 1 + 2 * (2 + 1 + 10)),
         ("query ($n: Int) { rooms(first: $n) { nodes { id } } }", {"n": 100.0}, 1 + 100 * 2),
         (ADD, {"u": ["a"] * 3000}, 2 + 3000 * 3),
         ("mutation { addParticipants(input: {roomId: 1, userIds: [1, 2]}) { participants { id } } }", {}, 2 + 2),
@@ -61,7 +62,7 @@ async def test_pages_of_pages_of_pages_are_refused_before_anything_is_read(ada: 
 
 async def test_the_largest_screens_are_let_through(ada: Person) -> None:
     message = "id sequence body createdAt editedAt author { id name }"
-    query = f"{{ rooms(first: 100) {{ nodes {{ id messages(last: 100) {{ nodes {{ {message} }} }} }} }} }}"
+    query = f"{{ rooms(first: 100) {{ nodes {{ id messages(last: 50) {{ nodes {{ {message} }} }} }} }} }}"
     assert await ada.codes(query) == []
 
 

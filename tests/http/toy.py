@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from enum import Enum
-from typing import Any, NewType
+from typing import Any, ClassVar, NewType
 
 import psycopg
 import strawberry
@@ -214,6 +214,7 @@ class ToyEngine:
 
     schema = SCHEMA
     public_mutations = frozenset({"signIn", "refresh"})
+    weights: ClassVar[dict[tuple[str, str], int]] = {}
 
     def __init__(self) -> None:
         self.journal: list[str] = []
