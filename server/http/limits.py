@@ -30,7 +30,7 @@ class Limits:
     fields: int = 3_000
     aliases: int = 100
     root_fields: int = 30
-    values: int = 100_000  # that the answer can hold, by the page sizes asked for
+    values: int = 250_000  # that the answer can hold, by the page sizes asked for
 
 
 class TooComplex(Exception):

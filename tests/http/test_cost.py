@@ -62,11 +62,11 @@ async def test_pages_of_pages_of_pages_are_refused_before_anything_is_read(ada: 
 
 async def test_the_largest_screens_are_let_through(ada: Person) -> None:
     message = "id sequence body createdAt editedAt author { id name }"
-    query = f"{{ rooms(first: 100) {{ nodes {{ id messages(last: 50) {{ nodes {{ {message} }} }} }} }} }}"
+    query = f"{{ rooms(first: 100) {{ nodes {{ id messages(last: 100) {{ nodes {{ {message} }} }} }} }} }}"
     assert await ada.codes(query) == []
 
 
 def test_it_is_one_of_the_limits() -> None:
-    assert Limits().values == 100_000
+    assert Limits().values == 250_000
     with pytest.raises(Invalid):
         DOCUMENTS.get("{ rooms { nope } }")
