@@ -6,7 +6,6 @@ ids, so that nobody is deactivated while being added.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from models import message as messages
@@ -21,20 +20,11 @@ from models.work import WorkKind, insert_work
 from resolvers import door
 from resolvers.errors import Code, NotFound, Refused, refuse_all
 from resolvers.operation import Transaction
+from resolvers.page import TimePage
 from resolvers.viewer import Viewer, internal_only
 
 # How many people one request names at the most.
 NAMED_LIMIT = 5000
-
-
-@dataclass(frozen=True, slots=True)
-class ParticipantPage:
-    """Bounds of a page of participants, longest there first: (added, id), exclusive. `limit`: rows per room."""
-
-    limit: int
-    after: tuple[datetime, UUID] | None = None
-    before: tuple[datetime, UUID] | None = None
-    backward: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,24 +57,16 @@ class Newcomers:
 
 
 async def participants_of_rooms(
-    connection: Connection, viewer: Viewer, room_ids: Sequence[UUID], page: ParticipantPage
+    connection: Connection, viewer: Viewer, room_ids: Sequence[UUID], page: TimePage
 ) -> list[ParticipantRow]:
     """The same page of each of these rooms, which the viewer has been given already. Internal viewers only: the
     field's mark says so."""
-    statement = participants.participants_pages(
-        after=page.after is not None, before=page.before is not None, backward=page.backward
-    )
-    after_time, after_id = page.after or (None, None)
-    before_time, before_id = page.before or (None, None)
+    statement = participants.participants_pages(**page.shape)
     return await statement.all(
         connection,
         workspace_id=viewer.workspace_id,
         room_ids=list(room_ids),
-        after_time=after_time,
-        after_id=after_id,
-        before_time=before_time,
-        before_id=before_id,
-        limit=page.limit,
+        **page.bounds,
     )
 
 

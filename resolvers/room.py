@@ -1,8 +1,6 @@
 """Rooms: the viewer's list of them, and what whoever manages one does with it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from models import participant as participants
@@ -14,23 +12,14 @@ from models.room import RoomRow
 from resolvers import text
 from resolvers.door import locked_room, managed_room, still_signed_in
 from resolvers.operation import Transaction
+from resolvers.page import TimePage
 from resolvers.participant import NAMED_LIMIT, admit, bounded, lock_newcomers, standing_of
 from resolvers.text import folded, room_name, search_key
 from resolvers.viewer import Viewer, internal_only
 
 
-@dataclass(frozen=True, slots=True)
-class RoomPage:
-    """Bounds of a page of rooms, latest activity first: (last activity, id), exclusive. `limit`: rows at most."""
-
-    limit: int
-    after: tuple[datetime, UUID] | None = None
-    before: tuple[datetime, UUID] | None = None
-    backward: bool = False
-
-
 async def rooms_page(
-    connection: Connection, viewer: Viewer, page: RoomPage, *, query: str | None, archived: bool | None
+    connection: Connection, viewer: Viewer, page: TimePage, *, query: str | None, archived: bool | None
 ) -> list[RoomRow]:
     """The viewer's rooms; with `backward` the end of the list, in reverse. `archived` None: both kinds.
 
@@ -41,22 +30,14 @@ async def rooms_page(
     statement = rooms.rooms_page(
         archived=archived,
         query=bool(needle),
-        after=page.after is not None,
-        before=page.before is not None,
-        backward=page.backward,
+        **page.shape,
     )
-    after_time, after_id = page.after or (None, None)
-    before_time, before_id = page.before or (None, None)
     return await statement.all(
         connection,
         workspace_id=viewer.workspace_id,
         viewer_id=viewer.user_id,
         query=needle,
-        after_time=after_time,
-        after_id=after_id,
-        before_time=before_time,
-        before_id=before_id,
-        limit=page.limit,
+        **page.bounds,
     )
 
 

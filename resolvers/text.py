@@ -78,20 +78,15 @@ def search_key(given: str) -> str:
     Raises:
         Malformed: it is no text, or longer than anything that it could be found in.
     """
-    given = given.strip()
-    if len(given) > COMPOSED * ADDRESS_LIMIT:
-        raise Malformed("The query is too long.")
-    if not is_text(given) or _has_too_many_marks(given):
-        raise Malformed("The query holds characters that are no text.")
-    return folded(given)
+    key = _comparable(given)
+    if key is None:
+        raise Malformed("The query is too long, or holds characters that are no text.")
+    return key
 
 
 def address_key(given: str) -> str | None:
     """What counts as the same address: trimmed, NFC and case folded. None for what can't be one."""
-    given = given.strip()
-    if len(given) > COMPOSED * ADDRESS_LIMIT or not is_text(given) or _has_too_many_marks(given):
-        return None
-    return folded(given)
+    return _comparable(given)
 
 
 def folded(text: str) -> str:
@@ -106,6 +101,14 @@ def is_text(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return "\0" not in text
+
+
+def _comparable(given: str) -> str | None:
+    """Trimmed and folded; None for what is no text, or longer than an address or a name can be."""
+    given = given.strip()
+    if len(given) > COMPOSED * ADDRESS_LIMIT or not is_text(given) or _has_too_many_marks(given):
+        return None
+    return folded(given)
 
 
 def _normal(given: str, limit: int, field: str) -> str:

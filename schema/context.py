@@ -37,8 +37,7 @@ class Context:
         selects_event_cursor: bool = False,
     ) -> None:
         self.process = process
-        self._snapshot = snapshot
-        self.loaders = Loaders(snapshot, lambda: self.viewer)
+        self._read_from(snapshot)
         self._authenticated = signed_in
         self._signed_in = signed_in
         self._selects_event_cursor = selects_event_cursor
@@ -85,8 +84,7 @@ class Context:
     async def begin(self) -> None:
         """Start a mutation: no connection is held beside its own, and nothing remembered from before it."""
         await self._snapshot.close()
-        self._snapshot = Snapshot(self.process)
-        self.loaders = Loaders(self._snapshot, lambda: self.viewer)
+        self._read_from(Snapshot(self.process))
         self._signed_in = self._authenticated
         self._position = None
         if self._selects_event_cursor and self._signed_in is not None:
@@ -109,6 +107,10 @@ class Context:
     def renew_user(self, user: UserRow) -> None:
         """The viewer's own row has changed by this mutation."""
         self._signed_in = self.viewer, user
+
+    def _read_from(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self.loaders = Loaders(snapshot, lambda: self.viewer)
 
     def _require(self) -> SignedInUser:
         if self._signed_in is None:

@@ -15,7 +15,7 @@ from models.room import RoomRow
 from models.user import UserRow
 from resolvers import door, message, participant, read_mark, room, user
 from resolvers.message import MessagePage
-from resolvers.participant import ParticipantPage
+from resolvers.page import TimePage
 from resolvers.snapshot import Snapshot
 from resolvers.viewer import Viewer
 
@@ -33,7 +33,7 @@ class Loaders:
         self._snapshot = snapshot
         self._viewer = viewer
         self._message_pages: dict[MessagePage, DataLoader[UUID, list[MessageRow]]] = {}
-        self._participant_pages: dict[ParticipantPage, DataLoader[UUID, list[ParticipantRow]]] = {}
+        self._participant_pages: dict[TimePage, DataLoader[UUID, list[ParticipantRow]]] = {}
 
     @cached_property
     def authors(self) -> DataLoader[UUID, UserRow | None]:
@@ -88,7 +88,7 @@ class Loaders:
             )
         return self._message_pages[page]
 
-    def participants_by_room(self, page: ParticipantPage) -> DataLoader[UUID, list[ParticipantRow]]:
+    def participants_by_room(self, page: TimePage) -> DataLoader[UUID, list[ParticipantRow]]:
         if page not in self._participant_pages:
             self._participant_pages[page] = self._grouped(
                 lambda connection, viewer, rooms: participant.participants_of_rooms(connection, viewer, rooms, page),

@@ -1,7 +1,6 @@
 """Things with a global id, and finding them by it."""
 
 import asyncio
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 import strawberry
@@ -54,10 +53,6 @@ async def node(
 async def nodes(
     info: Info, ids: Annotated[list[strawberry.ID], strawberry.argument(description="Up to 100 ids.")]
 ) -> list[Node | None]:
-    return await find_all(info, ids)
-
-
-async def find_all(info: Info, ids: Sequence[str]) -> list[Node | None]:
     _ = info.context.viewer
     if len(ids) > LARGEST_LIST:
         raise Malformed(f"`ids` holds at most {LARGEST_LIST}.")

@@ -18,7 +18,6 @@ from uuid import UUID
 import strawberry
 
 from resolvers.errors import Malformed
-from schema.context import Info
 
 DEFAULT_SIZE = 50
 LARGEST_SIZE = 100
@@ -217,6 +216,3 @@ def _not_of_this_list() -> Malformed:
 
 def _given(value: Any) -> Any:
     return None if value is strawberry.UNSET else value
-
-
-__all__ = ["After", "Before", "Connection", "Edge", "First", "Info", "Last", "PageInfo", "Slice"]

@@ -10,8 +10,7 @@ from models.room import RoomRow
 from resolvers import room as rooms
 from resolvers.errors import Malformed, Missing
 from resolvers.message import END, MessagePage
-from resolvers.participant import ParticipantPage
-from resolvers.room import RoomPage
+from resolvers.page import TimePage
 from schema.context import Info
 from schema.enums import UserKind
 from schema.message import Message, MessageConnection, around, history
@@ -78,7 +77,7 @@ class Room(Node):
     ) -> Connection[Participant] | None:
         loaders = info.context.loaders
         part = sliced(first, after, last, before)
-        page = ParticipantPage(
+        page = TimePage(
             limit=part.size + 1,
             after=read_participants_cursor(part.after, self.row.id),
             before=read_participants_cursor(part.before, self.row.id),
@@ -232,7 +231,7 @@ async def rooms_field(
     part = sliced(first, after, last, before)
     wanted = filter or RoomFilter()
     filters: dict[str, Any] = {"query": wanted.query or None, "archived": wanted.archived}
-    page = RoomPage(
+    page = TimePage(
         limit=part.size + 1,
         after=read_rooms_cursor(part.after),
         before=read_rooms_cursor(part.before),

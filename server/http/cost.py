@@ -30,8 +30,8 @@ from graphql import (
     is_list_type,
 )
 
-DEFAULT_SIZE = 50
-LARGEST_SIZE = 100
+from schema.pagination import DEFAULT_SIZE, LARGEST_SIZE
+
 _SIZES = ("first", "last")
 _LISTED = "ids"
 

@@ -1,0 +1,35 @@
+"""Pages of lists that are ordered by a time and an id."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class TimePage:
+    """Bounds of a page by (time, id), exclusive. `limit`: rows of each list at most; `backward`: the end of the list,
+    in reverse."""
+
+    limit: int
+    after: tuple[datetime, UUID] | None = None
+    before: tuple[datetime, UUID] | None = None
+    backward: bool = False
+
+    @property
+    def shape(self) -> dict[str, bool]:
+        """Which statement reads it."""
+        return {"after": self.after is not None, "before": self.before is not None, "backward": self.backward}
+
+    @property
+    def bounds(self) -> dict[str, Any]:
+        """The parameters of that statement."""
+        after_time, after_id = self.after or (None, None)
+        before_time, before_id = self.before or (None, None)
+        return {
+            "after_time": after_time,
+            "after_id": after_id,
+            "before_time": before_time,
+            "before_id": before_id,
+            "limit": self.limit,
+        }
