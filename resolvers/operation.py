@@ -24,11 +24,15 @@ from resolvers.process import Process
 Result = TypeVar("Result")
 Row = TypeVar("Row")
 
+_commits = sa.func.current_setting("synchronous_commit", type_=sa.Text())
+
 # SET LOCAL, so that it also works behind PgBouncer. The timeouts: a stopped process can't freeze a firm.
 _set_locally = Statement(
     sa.select(
         sa.func.set_config("lock_timeout", sa.cast(integer("lock_timeout"), sa.Text()), True),
         sa.func.set_config("idle_in_transaction_session_timeout", sa.cast(integer("idle_timeout"), sa.Text()), True),
+        # A default of off would give a position out twice after a crash; stricter ones stay.
+        sa.func.set_config("synchronous_commit", sa.case((_commits == "off", "on"), else_=_commits), True),
     ),
     nothing,
 )

@@ -1,12 +1,14 @@
 """The line of events: positions without gaps, in the order of commits, and cursors that name one of them."""
 
 import asyncio
+import dataclasses
 import itertools
 from typing import Any
 
 import psycopg
 import pytest
 import sqlalchemy as sa
+from psycopg_pool import AsyncConnectionPool
 
 from models import event as events
 from models.connection import Connection
@@ -190,3 +192,21 @@ class TestSealing:
         assert Sealer([b"new"]).open(ada.workspace_id, new) == Position(1, 2)
         with pytest.raises(Malformed):
             Sealer([b"new"]).open(ada.workspace_id, old)
+
+
+@pytest.mark.parametrize(("default", "used"), [("off", "on"), ("on", "on"), ("remote_write", "remote_write")])
+async def test_a_default_of_asynchronous_commits_is_not_taken_over(
+    process: Process, database_url: str, ada: Person, default: str, used: str
+) -> None:
+    async def seen(transaction: Transaction) -> str:
+        cursor = await transaction.connection.execute("SHOW synchronous_commit")
+        await transaction.connection.arrival(cursor)
+        row = await cursor.fetchone()
+        assert row is not None
+        return str(row[0])
+
+    options = {"autocommit": True, "options": f"-c synchronous_commit={default}"}
+    async with AsyncConnectionPool(
+        database_url, connection_class=Connection, min_size=1, open=False, kwargs=options
+    ) as pool:
+        assert await operate(dataclasses.replace(process, pool=pool), ada.workspace_id, seen) == used
