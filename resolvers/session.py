@@ -46,15 +46,24 @@ class SignedIn:
 Read = Callable[[Callable[[Connection], Awaitable[UserRow | None]]], Awaitable[UserRow | None]]
 
 
-async def authenticate(process: Process, read: Read, token: str) -> tuple[Viewer, UserRow]:
-    """The viewer that an access token speaks for. `read` is asked only for a token that we signed.
+def identify(process: Process, token: str) -> Named:
+    """The sign-in that an access token names. Whether it is alive is the database's to say.
 
     Raises:
-        Unauthenticated: the token is forged or expired, its sign-in has ended, or its user is not ACTIVE.
+        Unauthenticated: the token is forged or expired.
     """
     named = read_access_token(process.token_key, token)
     if named is None:
         raise Unauthenticated("The access token is not valid, or has expired.")
+    return named
+
+
+async def authenticate(read: Read, named: Named) -> tuple[Viewer, UserRow]:
+    """The viewer whose sign-in this is.
+
+    Raises:
+        Unauthenticated: the sign-in has ended, or its user is not ACTIVE.
+    """
     user = await read(
         lambda connection: sessions.signed_in_user.first(
             connection, workspace_id=named.workspace_id, session_id=named.session_id, user_id=named.user_id

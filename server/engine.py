@@ -1,4 +1,4 @@
-"""What the HTTP entry executes: the schema, with a context for each operation."""
+"""What the entries execute: the schema, with a context for each operation."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -8,11 +8,12 @@ from graphql import GraphQLSchema, OperationType
 
 from models.connection import Connection
 from resolvers.process import Process
-from resolvers.session import authenticate
+from resolvers.session import authenticate, identify
 from resolvers.snapshot import Snapshot
+from resolvers.tokens import Named
 from schema.build import public_mutations, schema, weights
 from schema.context import Context
-from server.http.document import Operation
+from server.graphql.document import Operation
 
 Result = TypeVar("Result")
 
@@ -25,14 +26,17 @@ class ParleyEngine:
         self.public_mutations = public_mutations
         self.weights = weights
 
+    def identify(self, token: str) -> Named:
+        return identify(self._process, token)
+
     @asynccontextmanager
-    async def open(self, token: str | None, operation: Operation) -> AsyncIterator[Context]:
+    async def open(self, who: Named | None, operation: Operation) -> AsyncIterator[Context]:
         snapshot = Snapshot(self._process)
         context = None
         # The viewer of a query is read in the snapshot that its data come from.
         read = snapshot.read if operation.type is OperationType.QUERY else self._read
         try:
-            signed_in = None if token is None else await authenticate(self._process, read, token)
+            signed_in = None if who is None else await authenticate(read, who)
             selects_event_cursor = operation.selects("eventCursor")
             context = Context(self._process, snapshot, signed_in, selects_event_cursor=selects_event_cursor)
             yield context

@@ -10,11 +10,12 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route
 from starlette.types import Lifespan
 
+from server.graphql.engine import Engine
+from server.graphql.execution import Execution
+from server.graphql.limits import Limits
 from server.http.edge import Edge
-from server.http.engine import Engine
 from server.http.graphql import GraphQL
 from server.http.health import Ready, healthz, readyz
-from server.http.limits import Limits
 from server.http.plain import http_error
 
 
@@ -34,7 +35,7 @@ def build_app(
     returns when the database and Valkey are reachable, raises `health.NotReady` with the names of what is
     not. lifespan: what is up while the application is; it is left only after the last mutation has ended.
     """
-    graphql = GraphQL(engine, limits=limits, introspection=introspection)
+    graphql = GraphQL(Execution(engine, limits=limits, introspection=introspection))
 
     @asynccontextmanager
     async def alive(app: Starlette) -> AsyncIterator[Any]:

@@ -2,7 +2,7 @@
 
 import re
 
-from server.http.engine import Unauthenticated
+from server.graphql.engine import Unauthenticated
 
 # token68 of RFC 9110 §11.2; the scheme is case-insensitive.
 _BEARER = re.compile(r"bearer +([A-Za-z0-9\-._~+/]+=*) *", re.IGNORECASE)

@@ -10,22 +10,17 @@ Each request is one pass: head, body, document (cached), token, context, executi
 import asyncio
 from typing import Any, NamedTuple
 
-from graphql import ExecutionResult, GraphQLError, OperationType
-from graphql.execution import Executor
+from graphql import OperationType
 from starlette.types import Receive, Scope, Send
-from strawberry.execution import optimized_is_awaitable
-from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
-from server.http import accept, error
+from server.graphql import error
+from server.graphql.document import Invalid, Operation
+from server.graphql.execution import Execution, Prepared
+from server.graphql.payload import encode
+from server.http import accept
 from server.http.bearer import token
 from server.http.departure import Departure
-from server.http.document import Document, Documents, Invalid, Operation
-from server.http.engine import Engine
-from server.http.limits import Limits
-from server.http.payload import encode
-from server.http.request import Asked, Gone, Head, Headers, Refused, linked, posted
-
-_MOST_COERCION_ERRORS = 25
+from server.http.request import Gone, Head, Headers, Refused, linked, posted
 
 _CONTENT_TYPE = {media: f"{media}; charset=utf-8".encode("ascii") for media in (accept.GRAPHQL, accept.JSON)}
 
@@ -39,24 +34,9 @@ class Answer(NamedTuple):
 class GraphQL:
     """The endpoint, as an ASGI application."""
 
-    def __init__(
-        self,
-        engine: Engine,
-        *,
-        limits: Limits | None = None,
-        introspection: bool = True,
-        largest_body: int = 1024 * 1024,
-        executor: type[Executor[Any]] = StrawberryGraphQLCoreExecutionContext,
-    ) -> None:
-        self._limits = limits or Limits()
-        self.documents = Documents(
-            engine.schema, limits=self._limits, weights=engine.weights, introspection=introspection
-        )
-        self._engine = engine
-        self._schema = engine.schema
-        self._hide_suggestions = not introspection
+    def __init__(self, execution: Execution, *, largest_body: int = 1024 * 1024) -> None:
+        self._execution = execution
         self._largest_body = largest_body
-        self._executor = executor
         self._mutations: set[asyncio.Task[Answer]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -87,32 +67,26 @@ class GraphQL:
             raise Refused(406, f"Accept must allow {accept.GRAPHQL} or {accept.JSON}.")
         asked = await posted(head, receive, self._largest_body) if method == "POST" else linked(scope)
         try:
-            document = self.documents.get(asked.query)
-            operation = document.operation(asked.operation_name)
-            self._check_cost(operation, asked)
+            prepared = self._execution.prepare(asked)
         except Invalid as invalid:
             return _refusal(error.of_request(invalid.errors, invalid.code), media)
+        operation = prepared.operation
         if operation.type is OperationType.QUERY:
             with Departure(receive):
-                return await self._executed(asked, document, operation, head, media)
+                return await self._executed(prepared, head, media)
         if operation.type is OperationType.SUBSCRIPTION:
             raise Refused(400, "Subscriptions are not served by POST and GET.")
         if method != "POST":
             raise Refused(405, "A mutation must be sent by POST.", ((b"allow", b"POST"),))
         # A task of its own: a client that hangs up, or a server that stops, leaves nothing half done.
-        task = asyncio.create_task(self._executed(asked, document, operation, head, media))
+        task = asyncio.create_task(self._executed(prepared, head, media))
         self._mutations.add(task)
         task.add_done_callback(self._mutations.discard)
         return await asyncio.shield(task)
 
-    def _check_cost(self, operation: Operation, asked: Asked) -> None:
-        most = self._limits.values
-        if operation.cost.of(asked.variables) > most:
-            raise Invalid("QUERY_TOO_COMPLEX", GraphQLError(f"The answer could hold more than {most:,} values."))
-
-    async def _executed(self, asked: Asked, document: Document, operation: Operation, head: Head, media: str) -> Answer:
+    async def _executed(self, prepared: Prepared, head: Head, media: str) -> Answer:
         try:
-            result = await self._result(asked, document, operation, head)
+            result = await self._execution.run(prepared, self._who(prepared.operation, head))
             if isinstance(result, list):
                 return _refusal(error.of_request(result, "BAD_USER_INPUT"), media)
             if result.errors:
@@ -122,32 +96,12 @@ class GraphQL:
         except Exception as raised:
             return _failure(raised, media)
 
-    async def _result(
-        self, asked: Asked, document: Document, operation: Operation, head: Head
-    ) -> ExecutionResult | list[GraphQLError]:
-        """Execute in a context of the engine and close it. A list: the variables are refused."""
-        engine = self._engine
-        bearer = None if operation.selects_only(engine.public_mutations) else token(head.authorization)
-        async with engine.open(bearer, operation) as context:
-            executor = self._executor.build(
-                self._schema,
-                document.node,
-                context_value=context,
-                raw_variable_values=asked.variables,
-                operation_name=operation.name,
-                max_coercion_errors=_MOST_COERCION_ERRORS,
-                is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]
-                hide_suggestions=self._hide_suggestions,
-                operation_extensions=asked.extensions,
-            )
-            if isinstance(executor, list):
-                return executor
-            result: Any = executor.execute_operation()
-            if optimized_is_awaitable(result):
-                result = await result
-        if not isinstance(result, ExecutionResult):
-            raise TypeError("@defer and @stream are not supported")
-        return result
+    def _who(self, operation: Operation, head: Head) -> Any | None:
+        engine = self._execution.engine
+        if operation.selects_only(engine.public_mutations):
+            return None
+        bearer = token(head.authorization)
+        return None if bearer is None else engine.identify(bearer)
 
 
 def _refusal(errors: list[error.Told], media: str) -> Answer:

@@ -4,7 +4,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from server.http.payload import encode
+from server.graphql.payload import encode
 
 
 def json_response(status_code: int, /, **members: object) -> Response:

@@ -6,7 +6,8 @@ from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope
 
-from server.http.payload import NotJSON, decode
+from server.graphql.asked import Asked, NotAsked, asked
+from server.graphql.payload import NotJSON, decode
 
 _OPTIONAL_MAPS = ("variables", "extensions")
 
@@ -52,15 +53,6 @@ class Head(NamedTuple):
         return cls(accept, content_type, content_length, authorization)
 
 
-class Asked(NamedTuple):
-    """A well-formed GraphQL-over-HTTP request."""
-
-    query: str
-    operation_name: str | None
-    variables: dict[str, Any]
-    extensions: dict[str, Any]
-
-
 async def posted(head: Head, receive: Receive, limit: int) -> Asked:
     """Read a POST. Raises Refused (400, 413, 415) or Gone.
 
@@ -103,19 +95,10 @@ def linked(scope: Scope) -> Asked:
 
 
 def _asked(data: dict[str, Any]) -> Asked:
-    query = data.get("query")
-    if not isinstance(query, str):
-        raise Refused(400, "The parameter 'query' is required and must be a string.")
-    operation_name = data.get("operationName")
-    if operation_name is not None and not isinstance(operation_name, str):
-        raise Refused(400, "The parameter 'operationName' must be a string.")
-    maps = []
-    for name in _OPTIONAL_MAPS:
-        value = data.get(name)
-        if value is not None and not isinstance(value, dict):
-            raise Refused(400, f"The parameter '{name}' must be an object.")
-        maps.append(value or {})
-    return Asked(query, operation_name or None, *maps)
+    try:
+        return asked(data)
+    except NotAsked as error:
+        raise Refused(400, str(error)) from None
 
 
 @lru_cache(maxsize=64)

@@ -8,6 +8,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
+from server.graphql.execution import Execution
 from server.http.graphql import GraphQL
 from tests.http.conftest import Ask
 from tests.http.toy import ToyEngine
@@ -37,7 +38,7 @@ class Client:
 
 @pytest.fixture
 def endpoint(engine: ToyEngine) -> GraphQL:
-    return GraphQL(engine)
+    return GraphQL(Execution(engine))
 
 
 async def test_a_query_ends_when_its_client_hangs_up(endpoint: GraphQL, engine: ToyEngine) -> None:
@@ -92,7 +93,7 @@ async def test_a_query_that_the_server_cancels_is_cancelled(endpoint: GraphQL, e
 
 
 async def test_a_client_that_hangs_up_before_its_body_has_come(engine: ToyEngine) -> None:
-    client = Client(GraphQL(engine), "{ hello }")
+    client = Client(GraphQL(Execution(engine)), "{ hello }")
     client.messages.get_nowait()
     client.messages.put_nowait({"type": "http.request", "body": b"{", "more_body": True})
     client.hang_up()
@@ -108,7 +109,7 @@ async def test_the_context_is_closed_before_the_answer_is_sent(engine: ToyEngine
         async def send(self, message: Any) -> None:
             seen.append(list(engine.journal))
 
-    await Slow(GraphQL(engine), "{ hello }").request
+    await Slow(GraphQL(Execution(engine)), "{ hello }").request
     assert seen == [["opened", "closed"]] * 2
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from sqlalchemy.exc import IntegrityError
 
 from server.fault import record
-from server.http.error import of_execution
+from server.graphql.error import of_execution
 from tests.http.conftest import Ask
 from tests.http.toy import SECRET, Code, Row, ToyEngine, ToyError
 

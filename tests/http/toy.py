@@ -10,8 +10,8 @@ import psycopg
 import strawberry
 from graphql import GraphQLSchema
 
-from server.http.document import Operation
-from server.http.engine import Unauthenticated
+from server.graphql.document import Operation
+from server.graphql.engine import Unauthenticated
 
 GOOD_TOKEN = "good-token"
 SECRET = "attack at dawn"
@@ -225,12 +225,15 @@ class ToyEngine:
         self.on_open: Exception | None = None
         self.on_close: Exception | None = None
 
-    @asynccontextmanager
-    async def open(self, token: str | None, operation: Operation) -> AsyncIterator["ToyEngine"]:
-        self.tokens.append(token)
-        self.operations.append(operation)
-        if token not in (None, GOOD_TOKEN):
+    def identify(self, token: str) -> str:
+        if token != GOOD_TOKEN:
             raise Unauthenticated
+        return token
+
+    @asynccontextmanager
+    async def open(self, who: str | None, operation: Operation) -> AsyncIterator["ToyEngine"]:
+        self.tokens.append(who)
+        self.operations.append(operation)
         if self.on_open:
             raise self.on_open
         self.journal.append("opened")

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from schema.build import schema, weights
-from server.http.document import Documents, Invalid
-from server.http.limits import Limits
+from server.graphql.document import Documents, Invalid
+from server.graphql.limits import Limits
 from tests.cast import Person
 
 DOCUMENTS = Documents(schema._schema, weights=weights)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.http.payload import NotJSON, decode, encode
+from server.graphql.payload import NotJSON, decode, encode
 
 
 def test_ordinary_json_goes_both_ways() -> None:

@@ -1,8 +1,8 @@
 import pytest
 from graphql import build_schema, get_introspection_query
 
-from server.http.document import Documents, Invalid
-from server.http.limits import Limits
+from server.graphql.document import Documents, Invalid
+from server.graphql.limits import Limits
 from tests.http.toy import SCHEMA
 
 PUBLIC = frozenset({"signIn", "refresh"})

@@ -28,8 +28,8 @@ from graphql.validation.validate import ValidationAbortedError
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
-from server.http.cost import Cost, Weights, cost
-from server.http.limits import Limits, TooComplex, check
+from server.graphql.cost import Cost, Weights, cost
+from server.graphql.limits import Limits, TooComplex, check
 
 # What the rule against conflicting fields may spend on a document, in comparisons (graphql-core has it as a
 # setting of the module). Its default is most of a second, in which no other request is served; this is some

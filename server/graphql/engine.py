@@ -1,0 +1,47 @@
+"""The seam: what the entries need from the rest of Parley in order to execute an operation."""
+
+from contextlib import AbstractAsyncContextManager
+from typing import Any, ClassVar, Protocol
+
+from graphql import GraphQLSchema
+
+from server.graphql.cost import Weights
+from server.graphql.document import Operation
+
+
+class Engine(Protocol):
+    """A schema, and a context for each execution."""
+
+    @property
+    def schema(self) -> GraphQLSchema: ...
+
+    @property
+    def public_mutations(self) -> frozenset[str]:
+        """Root fields of Mutation that need no token, by their GraphQL names."""
+
+    @property
+    def weights(self) -> Weights:
+        """Fields whose values can be large, and how many values each counts for."""
+
+    def identify(self, token: str) -> Any:
+        """Who a token speaks for, as far as the token alone tells; what it gives is for `open`.
+
+        Raises Unauthenticated, or any exception with the code UNAUTHENTICATED (see `server.graphql.error`), when the
+        token is bad or expired.
+        """
+
+    def open(self, who: Any | None, operation: Operation) -> AbstractAsyncContextManager[Any]:
+        """Give the context value of one execution; closed before a byte of the answer is sent.
+
+        `who` is None for an anonymous request, and for an operation that selects only public mutations.
+
+        Raises Unauthenticated, or any exception with that code, when the sign-in has ended: that refuses the request
+        as a whole. Any other public exception is answered as a request error (no `data`).
+        """
+
+
+class Unauthenticated(Exception):
+    """The token that was sent is bad or expired."""
+
+    code: ClassVar[str] = "UNAUTHENTICATED"
+    public_message: ClassVar[str] = "The access token is invalid or has expired."

@@ -1,0 +1,87 @@
+"""From what a client asks to a result: document (cached), cost, context, execution."""
+
+from typing import Any, NamedTuple
+
+from graphql import ExecutionResult, GraphQLError
+from graphql.execution import Executor
+from strawberry.execution import optimized_is_awaitable
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+
+from server.graphql.asked import Asked
+from server.graphql.document import Document, Documents, Invalid, Operation
+from server.graphql.engine import Engine
+from server.graphql.limits import Limits
+
+_MOST_COERCION_ERRORS = 25
+
+
+class Prepared(NamedTuple):
+    """A request whose document is valid, and which of its operations is meant."""
+
+    asked: Asked
+    document: Document
+    operation: Operation
+
+
+class Execution:
+    """Executes the operations of one schema."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        limits: Limits | None = None,
+        introspection: bool = True,
+        executor: type[Executor[Any]] = StrawberryGraphQLCoreExecutionContext,
+    ) -> None:
+        self._limits = limits or Limits()
+        self.documents = Documents(
+            engine.schema, limits=self._limits, weights=engine.weights, introspection=introspection
+        )
+        self.engine = engine
+        self._hide_suggestions = not introspection
+        self._executor = executor
+
+    def prepare(self, asked: Asked) -> Prepared:
+        """
+        Raises:
+            Invalid: the document can't be executed, has no such operation, or asks for too much.
+        """
+        document = self.documents.get(asked.query)
+        operation = document.operation(asked.operation_name)
+        most = self._limits.values
+        if operation.cost.of(asked.variables) > most:
+            raise Invalid("QUERY_TOO_COMPLEX", GraphQLError(f"The answer could hold more than {most:,} values."))
+        return Prepared(asked, document, operation)
+
+    async def run(self, prepared: Prepared, who: Any | None) -> ExecutionResult | list[GraphQLError]:
+        """Execute a query or mutation in a context of the engine and close it. A list: the variables are refused.
+
+        Raises:
+            whatever the engine raises when it opens and closes a context.
+        """
+        async with self.engine.open(who, prepared.operation) as context:
+            return await self.execute(prepared, context)
+
+    async def execute(self, prepared: Prepared, context: Any, root: Any = None) -> ExecutionResult | list[GraphQLError]:
+        """Execute in a context that is there already. A list: the variables are refused."""
+        executor = self._executor.build(
+            self.engine.schema,
+            prepared.document.node,
+            root_value=root,
+            context_value=context,
+            raw_variable_values=prepared.asked.variables,
+            operation_name=prepared.operation.name,
+            max_coercion_errors=_MOST_COERCION_ERRORS,
+            is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]
+            hide_suggestions=self._hide_suggestions,
+            operation_extensions=prepared.asked.extensions,
+        )
+        if isinstance(executor, list):
+            return executor
+        result: Any = executor.execute_operation()
+        if optimized_is_awaitable(result):
+            result = await result
+        if not isinstance(result, ExecutionResult):
+            raise TypeError("@defer and @stream are not supported")
+        return result
