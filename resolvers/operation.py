@@ -94,10 +94,10 @@ async def operate(
     workspace_id: UUID,
     operation: Callable[[Transaction], Awaitable[Pending[Result] | Result]],
 ) -> Result:
-    """Run an operation in its transaction: begin, run, take positions, commit, and only then queue.
+    """Run an operation in its transaction: begin, run, take positions, commit, and only then publish and queue.
 
     Raises:
-        whatever the operation raises, after a rollback; then no event is there and no task is queued.
+        whatever the operation raises, after a rollback; then no event is there, and nothing is published or queued.
     """
     async with asyncio.timeout(DEADLINE), process.pool.connection() as connection:
         try:
@@ -111,12 +111,15 @@ async def operate(
                     idle_timeout=process.idle_transaction_timeout_ms,
                 )
                 result = await operation(transaction)
-                await _take_positions(transaction)
+                taken = await _take_positions(transaction)
                 await connection.execute("COMMIT")
             done = await result.statement.one_of(result.cursor) if isinstance(result, Pending) else result
+            positions = [] if taken is None else await insert_events.all_of(taken)
         except BaseException as error:
             await _roll_back(connection, error)
             raise
+    if positions:
+        process.publish(workspace_id, positions[-1].position)
     for task in transaction.queued:
         process.queue(*task)
     return done
@@ -132,14 +135,14 @@ async def _roll_back(connection: Connection, error: BaseException) -> None:
         await connection.rollback()
 
 
-async def _take_positions(transaction: Transaction) -> None:
+async def _take_positions(transaction: Transaction) -> Cursor | None:
     """The lock, the events and the COMMIT leave in one trip: the line is held for no longer than the commit takes."""
     if not transaction.events:
-        return
+        return None
     assert transaction.durable, "a position is never committed asynchronously"
     await lock_line.send(transaction.connection, workspace_id=transaction.workspace_id)
     stamps, kinds, room_ids, sequences, user_ids, session_ids = map(list, zip(*transaction.events, strict=True))
-    await insert_events.send(
+    return await insert_events.send(
         transaction.connection,
         workspace_id=transaction.workspace_id,
         stamps=stamps,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from uuid import UUID
 
 from psycopg_pool import AsyncConnectionPool
 
@@ -11,12 +12,15 @@ from resolvers.sealing import Sealer
 Pool = AsyncConnectionPool[Connection]
 # Queues a task by name, after the commit. A hint: it may fail silently, since a sweep finds what is owed.
 Queue = Callable[..., None]
+# Says that a workspace's line has come to a position, after the commit. A hint as well: it returns at once.
+Publish = Callable[[UUID, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
     pool: Pool
     queue: Queue
+    publish: Publish
     cursors: Sealer
     token_key: bytes
     access_token_seconds: int

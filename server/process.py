@@ -6,7 +6,7 @@ from typing import Any
 from psycopg_pool import AsyncConnectionPool
 
 from models.connection import Connection
-from resolvers.process import Pool, Process, Queue
+from resolvers.process import Pool, Process, Publish, Queue
 from resolvers.sealing import Sealer, derived
 from server.settings import Settings
 
@@ -39,11 +39,12 @@ async def _check(connection: Connection) -> None:
         await AsyncConnectionPool.check_connection(connection)
 
 
-def make_process(settings: Settings, pool: Pool, queue: Queue) -> Process:
+def make_process(settings: Settings, pool: Pool, queue: Queue, publish: Publish) -> Process:
     secret = settings.secret
     return Process(
         pool=pool,
         queue=queue,
+        publish=publish,
         cursors=Sealer([secret]),
         token_key=derived(secret, "access token"),
         access_token_seconds=settings.access_token_seconds,

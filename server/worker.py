@@ -21,6 +21,7 @@ from celery import Celery, signals
 from celery.platforms import SecurityWarning
 
 from resolvers.process import Pool, Process
+from server.broadcast import Hints
 from server.embedded.launch import die_with_parent
 from server.process import make_pool, make_process
 from server.settings import Settings
@@ -30,6 +31,7 @@ from tasks.register import register
 Result = TypeVar("Result")
 
 QUEUE = "parley"
+FLUSH_SECONDS = 1.0  # a task's hints have so long to leave; the sweep finds what they say anyway
 CONNECTIONS = 2  # of one worker process, which runs one task at a time
 
 
@@ -74,40 +76,47 @@ class Home:
     def __init__(self, settings: Settings, app: Celery) -> None:
         self._settings = settings
         self._app = app
-        self._opened: tuple[asyncio.Runner, Pool, TaskQueue, Process] | None = None
+        self._opened: tuple[asyncio.Runner, Pool, TaskQueue, Hints, Process] | None = None
 
     def open(self) -> None:
         """After the fork. Waits for no connection: the database may come later."""
         runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
         queue = TaskQueue(self._app)
-        pool, process = runner.run(self._make(queue))
-        self._opened = runner, pool, queue, process
+        pool, hints, process = runner.run(self._make(queue))
+        self._opened = runner, pool, queue, hints, process
 
     def run(self, work: Callable[[Process], Awaitable[Result]]) -> Result:
         """Runs it to its end, with this process."""
         if self._opened is None:
             self.open()
         assert self._opened is not None
-        runner, _, _, process = self._opened
-        return runner.run(_done(work, process))
+        runner, _, _, hints, process = self._opened
+        return runner.run(_done(work, process, hints))
 
     def close(self) -> None:
         """Does nothing where it isn't open."""
         opened, self._opened = self._opened, None
         if opened is not None:
-            runner, pool, queue, _ = opened
+            runner, pool, queue, hints, _ = opened
             queue.close()
+            runner.run(hints.close())
             runner.run(pool.close())
             runner.close()
 
-    async def _make(self, queue: TaskQueue) -> tuple[Pool, Process]:
+    async def _make(self, queue: TaskQueue) -> tuple[Pool, Hints, Process]:
         pool = make_pool(self._settings, size=CONNECTIONS)
         await pool.open(wait=False)
-        return pool, make_process(self._settings, pool, queue.put)
+        hints = Hints(self._settings.valkey_address)
+        await hints.open()
+        return pool, hints, make_process(self._settings, pool, queue.put, hints.publish)
 
 
-async def _done(work: Callable[[Process], Awaitable[Result]], process: Process) -> Result:
-    return await work(process)
+async def _done(work: Callable[[Process], Awaitable[Result]], process: Process, hints: Hints) -> Result:
+    try:
+        return await work(process)
+    finally:
+        # The loop stands still between tasks.
+        await hints.flush(FLUSH_SECONDS)
 
 
 def work(settings: Settings, processes: int) -> None:

@@ -42,10 +42,13 @@ def make_pool(url: str) -> Pool:
     )
 
 
-def make_process(pool: Pool, queue: Callable[..., None] = lambda *_: None) -> Process:
+def make_process(
+    pool: Pool, queue: Callable[..., None] = lambda *_: None, publish: Callable[..., None] = lambda *_: None
+) -> Process:
     return Process(
         pool=pool,
         queue=queue,
+        publish=publish,
         cursors=Sealer([b"a secret of the tests"]),
         token_key=b"another secret of the tests, of 32 bytes or more",
         access_token_seconds=900,
