@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
 from models.column import bigint, one_of, string, timestamp
-from models.statement import Statement, integers, nothing, scalar, table, uuid, uuids
+from models.statement import Statement, columns, integer, integers, nothing, scalar, table, uuid, uuids
 
 
 class EventKind(StrEnum):
@@ -62,6 +62,27 @@ class Event(SQLModel, table=True):
 
 
 class Position(NamedTuple):
+    position: int
+    stamp: int
+
+
+class EventRow(NamedTuple):
+    position: int
+    stamp: int
+    kind: str
+    occurred_at: datetime
+    room_id: UUID | None
+    sequence: int | None
+    user_id: UUID | None
+    session_id: UUID | None
+
+    @property
+    def at(self) -> Position:
+        return Position(self.position, self.stamp)
+
+
+class Newest(NamedTuple):
+    workspace_id: UUID
     position: int
     stamp: int
 
@@ -122,4 +143,48 @@ insert_events = Statement(
 newest_event = Statement(
     sa.select(events.c.position, events.c.stamp).where(of_workspace).order_by(events.c.position.desc()).limit(1),
     Position,
+)
+
+# A reader reads on: its own event comes first, or it is in another history than this database.
+events_from = Statement(
+    sa.select(*columns(EventRow, events))
+    .where(of_workspace, events.c.position >= integer("position"))
+    .order_by(events.c.position)
+    .limit(integer("limit")),
+    EventRow,
+)
+
+# What happened in some rooms, for who resumes.
+events_of_rooms = Statement(
+    sa.select(*columns(EventRow, events))
+    .where(of_workspace, events.c.position > integer("after"), events.c.room_id == sa.any_(uuids("room_ids")))
+    .order_by(events.c.position)
+    .limit(integer("limit")),
+    EventRow,
+)
+
+# Which cursors are good: each must name an event that is there.
+positions_that_stand = Statement(
+    sa.select(events.c.position, events.c.stamp).where(
+        of_workspace, events.c.position == sa.any_(integers("positions"))
+    ),
+    Position,
+)
+
+# The sweep: where the line is in each of several workspaces.
+_watched = (
+    sa.func.unnest(uuids("workspace_ids"))
+    .table_valued(sa.column("workspace_id", sa.Uuid()), name="watched")
+    .render_derived()
+)
+_end = (
+    sa.select(events.c.position, events.c.stamp)
+    .where(events.c.workspace_id == _watched.c.workspace_id)
+    .order_by(events.c.position.desc())
+    .limit(1)
+    .lateral("end")
+)
+newest_events = Statement(
+    sa.select(_watched.c.workspace_id, _end.c.position, _end.c.stamp).select_from(_watched.join(_end, sa.true())),
+    Newest,
 )

@@ -127,6 +127,22 @@ set_muted = Statement(
     scalar,
 )
 
+
+class Muted(NamedTuple):
+    room_id: UUID
+    user_id: UUID
+
+
+muted_for = Statement(
+    sa.select(participants.c.room_id, participants.c.user_id).where(
+        of_workspace,
+        participants.c.room_id == sa.any_(uuids("room_ids")),
+        participants.c.user_id == sa.any_(uuids("user_ids")),
+        participants.c.muted,
+    ),
+    Muted,
+)
+
 participants_by_user = Statement(
     sa.select(*_shown).where(of_room, participants.c.user_id == sa.any_(uuids("user_ids"))), ParticipantRow
 )

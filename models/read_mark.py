@@ -215,3 +215,64 @@ unread_room_count: Statement[int] = Statement(
     .where(sa.exists(sa.select(sa.literal_column("1")).where(_unread(_mine_not_archived)))),
     scalar,
 )
+
+
+class UnreadOf(NamedTuple):
+    room_id: UUID
+    user_id: UUID
+    unread: int
+
+
+# What is unread to each of several people, for an event that goes to all of them.
+_theirs = (
+    sa.select(participants.c.room_id, participants.c.user_id, _read_up_to.label("read_up_to"))
+    .where(
+        participants.c.workspace_id == uuid("workspace_id"),
+        participants.c.room_id == sa.any_(uuids("room_ids")),
+        participants.c.user_id == sa.any_(uuids("user_ids")),
+    )
+    .cte("theirs")
+    .prefix_with("MATERIALIZED")
+)
+_unread_of_theirs = sa.and_(
+    messages.c.workspace_id == uuid("workspace_id"),
+    messages.c.room_id == _theirs.c.room_id,
+    messages.c.sequence > _theirs.c.read_up_to,
+    messages.c.author_id != _theirs.c.user_id,
+    messages.c.deleted_at.is_(None),
+)
+_counted_of_theirs = (
+    sa.select(sa.func.count().label("unread"))
+    .select_from(
+        sa.select(sa.literal_column("1"))
+        .where(_unread_of_theirs)
+        .limit(UNREAD_LIMIT)
+        .correlate(_theirs)
+        .subquery("some")
+    )
+    .correlate(_theirs)
+    .lateral("counted")
+)
+unread_counts_of_all = Statement(
+    sa.select(_theirs.c.room_id, _theirs.c.user_id, _counted_of_theirs.c.unread).select_from(
+        _theirs.join(_counted_of_theirs, sa.true())
+    ),
+    UnreadOf,
+)
+
+
+class FirstUnread(NamedTuple):
+    room_id: UUID
+    user_id: UUID
+    sequence: int
+
+
+_first_of_theirs = (
+    sa.select(messages.c.sequence).where(_unread_of_theirs).order_by(messages.c.sequence).limit(1).lateral("first")
+)
+first_unread_of_all = Statement(
+    sa.select(_theirs.c.room_id, _theirs.c.user_id, _first_of_theirs.c.sequence).select_from(
+        _theirs.join(_first_of_theirs, sa.true())
+    ),
+    FirstUnread,
+)

@@ -38,14 +38,14 @@ class Room(SQLModel, table=True):
 
 
 class RoomRow(NamedTuple):
-    """A room as one viewer has it."""
+    """A room as one viewer has it; or, with `muted` unknown, as all of them do."""
 
     id: UUID
     name: str
     created_by: UUID
     created_at: datetime
     archived_at: datetime | None
-    muted: bool
+    muted: bool | None
     last_sequence: int
     last_activity_at: datetime
 
@@ -206,6 +206,14 @@ _visible = rooms.join(participants, _door).join(_last, sa.true(), isouter=True)
 
 rooms_by_id = Statement(
     sa.select(*_room_row).select_from(_visible).where(of_workspace, rooms.c.id == sa.any_(uuids("ids"))),
+    RoomRow,
+)
+
+# For events, whose receivers were found in these rooms in the same snapshot: what is the same for all of them.
+rooms_of_events = Statement(
+    sa.select(*(sa.null().label("muted") if column is participants.c.muted else column for column in _room_row))
+    .select_from(rooms.join(_last, sa.true(), isouter=True))
+    .where(of_workspace, rooms.c.id == sa.any_(uuids("ids"))),
     RoomRow,
 )
 

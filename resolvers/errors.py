@@ -5,7 +5,8 @@
     |  `- NotFound         not there, or not yours: the two look the same
     |- Unauthenticated     no sign-in, or one that has ended
     |- Malformed           input that no correct client sends
-    `- Missing             something that a query needs as a starting point is not there
+    |- Missing             something that a query needs as a starting point is not there
+    `- CursorExpired       a stream can't go on from there: the client queries anew
 
 Same answer for "not there" and "not yours", whatever the operation: else an id could be tried to learn what exists.
 """
@@ -38,6 +39,7 @@ class RequestCode(StrEnum):
     UNAUTHENTICATED = "UNAUTHENTICATED"
     NOT_FOUND = "NOT_FOUND"
     BAD_USER_INPUT = "BAD_USER_INPUT"
+    CURSOR_EXPIRED = "CURSOR_EXPIRED"
 
 
 # Where in its input the client finds what was refused: names as Python has them, numbers for places in a list.
@@ -86,6 +88,13 @@ class Missing(ParleyError):
 
     def __init__(self) -> None:
         super().__init__("Not found.")
+
+
+class CursorExpired(ParleyError):
+    code = RequestCode.CURSOR_EXPIRED
+
+    def __init__(self) -> None:
+        super().__init__("The event that this cursor names is not there any more. Query anew, and continue from there.")
 
 
 def refuse_all(refusals: list[Refused]) -> None:

@@ -10,7 +10,7 @@ from models.event import EventKind
 from models.ids import new_id
 from models.room import RoomRow
 from resolvers import text
-from resolvers.door import locked_room, managed_room, still_signed_in
+from resolvers.door import locked_room, managed_room, still_signed_in, visible_rooms
 from resolvers.operation import Transaction
 from resolvers.page import TimePage
 from resolvers.participant import NAMED_LIMIT, admit, bounded, lock_newcomers, standing_of
@@ -51,6 +51,11 @@ async def rooms_count(connection: Connection, viewer: Viewer, *, query: str | No
 async def managers(connection: Connection, viewer: Viewer, ids: Sequence[UUID]) -> dict[UUID, UUID | None]:
     """Who manages each of these rooms, which the viewer has been given already."""
     return dict(await rooms.managers.all(connection, workspace_id=viewer.workspace_id, ids=list(ids)))
+
+
+async def muted(connection: Connection, viewer: Viewer, ids: Sequence[UUID]) -> dict[UUID, bool]:
+    """Which of these rooms the viewer has muted."""
+    return {row.id: bool(row.muted) for row in await visible_rooms(connection, viewer, ids)}
 
 
 async def create_room(

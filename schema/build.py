@@ -5,7 +5,18 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.tools import create_type
 from strawberry.utils.str_converters import to_camel_case
 
-from schema import message, node, participant, room, room_attention, room_management, session, user, viewer
+from schema import (
+    message,
+    node,
+    participant,
+    room,
+    room_attention,
+    room_management,
+    session,
+    subscription,
+    user,
+    viewer,
+)
 from schema.scalars import scalar_map
 
 Query = create_type(
@@ -40,9 +51,16 @@ Mutation = create_type(
     ),
 )
 
+Subscription = create_type(
+    "Subscription",
+    [subscription.message_added],
+    description="What can be followed live. Each resumes exactly behind the last event that a client has seen.",
+)
+
 schema = strawberry.Schema(
     query=Query,
     mutation=Mutation,
+    subscription=Subscription,
     types=[room.Room, message.Message, participant.Participant, user.User],
     config=StrawberryConfig(scalar_map=scalar_map),
 )

@@ -1,8 +1,8 @@
 """What one execution knows: who asks, the snapshot that it reads, and the loaders on it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, TypeVar
 from uuid import UUID
 
 import strawberry
@@ -16,12 +16,15 @@ from resolvers.operation import Pending, Transaction, operate
 from resolvers.process import Process
 from resolvers.session import SignedIn
 from resolvers.snapshot import Snapshot
+from resolvers.stream import RoomTopic
 from resolvers.viewer import Viewer
 from schema.loaders import Loaders
 
 Result = TypeVar("Result")
 # A viewer and their row, as they were when the execution began.
 SignedInUser = tuple[Viewer, UserRow]
+# What carries a subscription: begins a stream of a topic, behind the event that a cursor names.
+Follow = Callable[[RoomTopic, str | None], Awaitable[AsyncIterator[Any]]]
 
 
 class Context:
@@ -35,8 +38,10 @@ class Context:
         signed_in: SignedInUser | None,
         *,
         selects_event_cursor: bool = False,
+        follow: Follow | None = None,
     ) -> None:
         self.process = process
+        self._follow = follow
         self._read_from(snapshot)
         self._authenticated = signed_in
         self._signed_in = signed_in
@@ -92,13 +97,27 @@ class Context:
             async with self.process.pool.connection() as connection:
                 self._position = await newest(connection, self.viewer)
 
+    async def follow(self, topic: RoomTopic, after: str | None) -> AsyncIterator[Any]:
+        """Begin a stream of events; the hub carries it.
+
+        Raises:
+            Unauthenticated, Malformed, Missing, CursorExpired: as it is judged.
+        """
+        if self._follow is None:
+            raise Unauthenticated
+        return await self._follow(topic, after)
+
+    def cursor(self, at: Position) -> str:
+        """A cursor that stands behind an event."""
+        return self.process.cursors.seal(self.viewer.workspace_id, at)
+
     async def event_cursor(self) -> str:
         """Where "now" is: at or before everything that this execution's answer tells. Sealed anew each time."""
         viewer = self.viewer
         async with self._positioning:  # each room of a page may ask: the first asks the database
             if self._position is None:
                 self._position = await self.read(lambda connection: newest(connection, viewer))
-        return self.process.cursors.seal(viewer.workspace_id, self._position)
+        return self.cursor(self._position)
 
     async def close(self) -> None:
         """Give back what the execution holds."""
@@ -110,7 +129,10 @@ class Context:
 
     def _read_from(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
-        self.loaders = Loaders(snapshot, lambda: self.viewer)
+        self.loaders = self._loaders(snapshot)
+
+    def _loaders(self, snapshot: Snapshot) -> Loaders:
+        return Loaders(snapshot, lambda: self.viewer)
 
     def _require(self) -> SignedInUser:
         if self._signed_in is None:

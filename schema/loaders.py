@@ -69,6 +69,11 @@ class Loaders:
         return self._each(read_mark.first_unread, lambda row: row.room_id)
 
     @cached_property
+    def muted_by_room(self) -> DataLoader[UUID, bool]:
+        """Of rooms that were read without what is the viewer's own."""
+        return self._mapped(room.muted, False)
+
+    @cached_property
     def latest_marks_by_reader(self) -> DataLoader[Reader, Mark | None]:
         return self._each(read_mark.latest_marks, lambda mark: (mark.room_id, mark.user_id))
 

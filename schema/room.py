@@ -51,8 +51,12 @@ class Room(Node):
     archived_at: datetime | None = strawberry.field(
         description="When it was archived. It can be read, and takes no messages until it is unarchived."
     )
-    muted: bool = strawberry.field(description="Whether the viewer gets no e-mail about it.")
     row: strawberry.Private[RoomRow]
+
+    @strawberry.field(description="Whether the viewer gets no e-mail about it.")
+    async def muted(self, info: Info) -> bool:
+        known = self.row.muted
+        return await info.context.loaders.muted_by_room.load(self.row.id) if known is None else known
 
     @strawberry.field(description="Who made it.", extensions=[VisibleTo(UserKind.INTERNAL)])
     async def created_by(self, info: Info) -> User | None:
@@ -177,7 +181,6 @@ def shown(row: RoomRow | None) -> Room | None:
         created_at=row.created_at,
         last_activity_at=row.last_activity_at,
         archived_at=row.archived_at,
-        muted=row.muted,
         row=row,
     )
 

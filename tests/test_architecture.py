@@ -8,7 +8,7 @@ from types import ModuleType
 
 import pytest
 
-from models import event, message, participant, person, read_mark, room, session, user, work, workspace
+from models import event, message, participant, person, read_mark, room, seat, session, user, work, workspace
 from models.message import MessageRow
 from models.participant import ParticipantRow
 from models.room import RoomRow, Standing
@@ -16,7 +16,7 @@ from models.statement import Statement
 from models.user import UserRow
 
 ROOT = Path(__file__).parent.parent
-MODULES = (event, message, participant, person, read_mark, room, session, user, work, workspace)
+MODULES = (event, message, participant, person, read_mark, room, seat, session, user, work, workspace)
 
 # Statements that give something of a room, or of a person, without asking who the viewer is; each with its reason.
 WITHOUT_A_VIEWER = {
@@ -26,6 +26,7 @@ WITHOUT_A_VIEWER = {
     "message.messages_pages": "of rooms that the viewer has been given",
     "participant.participants_by_user": "of a room that its manager holds locked",
     "participant.participants_pages": "of rooms that an internal viewer has been given",
+    "room.rooms_of_events": "of rooms in which who is told was found, in the same snapshot",
     "session.lock_active_user": "the user whose sign-in it is",
     "session.signed_in_user": "the user whose sign-in it is",
     "user.users_by_id": "authors of what the viewer may read, and everybody for internal viewers",
@@ -60,6 +61,7 @@ def test_finding_is_the_permission() -> None:
 
 def test_every_statement_stays_within_a_workspace() -> None:
     across = {
+        "event.newest_events",
         "session.workspaces_with_expired_sessions",
         "user.accounts_by_email",
         "work.lease_due_work",

@@ -13,8 +13,8 @@ HERE = Path(__file__).parent
 TYPES_TO_COME = {
     *("Portal", "PortalEdge", "PortalConnection", "Attachment", "AttachmentKind", "ThumbnailSize", "Upload"),
     *("ReadReceipt", "ReadReceiptEdge", "ReadReceiptConnection"),
-    *("MessageSearchEdge", "MessageSearchConnection", "SnippetPart", "Subscription", "Typing"),
-    *("Event", "RoomEvent", "MessageAdded", "MessageUpdated", "MessageDeleted", "RoomUpdated", "RoomRead"),
+    *("MessageSearchEdge", "MessageSearchConnection", "SnippetPart", "Typing"),
+    *("MessageUpdated", "MessageDeleted", "RoomUpdated", "RoomRead"),
     *("ReadReceiptUpdated", "ParticipantAdded", "ParticipantRemoved", "RoomJoined", "RoomLeft"),
     *("UploadTarget", "HttpHeader"),
 }
@@ -29,6 +29,7 @@ FIELDS_TO_COME = {
     "Message": {"attachments", "readBy"},
     "Query": {"searchMessages", "portal", "portals"},
     "Mutation": MUTATIONS_TO_COME,
+    "Subscription": {"roomEvents", "viewerEvents", "typing"},
     "RoomFilter": {"portalId", "unread"},
     "CreateRoomInput": {"portalId", "autoInvite"},
     "SendMessageInput": {"attachmentIds"},

@@ -144,11 +144,13 @@ class Asked:
 
 
 def fields() -> list[Asked]:
-    """Every root field, and every other field that takes arguments."""
+    """Every root field but subscriptions, which are not asked for over HTTP, and every other field that takes
+    arguments."""
     return [
         Asked(type_.name, name, field)
         for type_ in SCHEMA.type_map.values()
         if isinstance(type_, GraphQLObjectType) and not type_.name.startswith("__")
+        if type_.name != "Subscription"
         for name, field in type_.fields.items()
         if type_.name in ("Query", "Mutation") or field.args
     ]

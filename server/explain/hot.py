@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from models import event, message, participant, person, read_mark, room, session, user
+from models import event, message, participant, person, read_mark, room, seat, session, user
 from models.statement import Statement
 from server.explain.plan import Promise
 from server.explain.sample import Sample
@@ -34,6 +34,7 @@ def hot_queries(sample: Sample) -> Iterator[Hot]:
     yield from _unread(sample)
     yield from _people(sample)
     yield from _sending(sample)
+    yield from _live(sample)
     yield from _signing_in(sample)
 
 
@@ -67,7 +68,6 @@ def _history(at: Sample) -> Iterator[Hot]:
         Promise(len(at.rooms)),
     )
     yield Hot("a message by id", message.messages_by_id, seen(at, ids=[at.message_id]), Promise(2))
-    yield Hot("newest event", event.newest_event, here(at), Promise(1))
 
 
 def _rooms(at: Sample) -> Iterator[Hot]:
@@ -197,6 +197,39 @@ def _sending(at: Sample) -> Iterator[Hot]:
         ),
         Promise(1),
     )
+
+
+def _live(at: Sample) -> Iterator[Hot]:
+    listeners = len(at.user_ids)
+    seats = {
+        "room_ids": [at.long] * listeners,
+        "user_ids": at.user_ids,
+        "session_ids": [at.session_id] * listeners,
+    }
+    theirs = {"room_ids": [at.long], "user_ids": at.user_ids}
+    yield Hot("newest event", event.newest_event, here(at), Promise(1))
+    yield Hot("the sweep of watched workspaces", event.newest_events, {"workspace_ids": [at.workspace_id]}, Promise(2))
+    yield Hot("reading on", event.events_from, here(at, position=at.position, limit=201), Promise(201))
+    log = {"after": at.position, "room_ids": [at.long], "limit": 200}
+    # What happened elsewhere in between is read and left out.
+    yield Hot("the log of a room", event.events_of_rooms, here(at, **log), Promise(20 * 200))
+    yield Hot("whether cursors stand", event.positions_that_stand, here(at, positions=[at.position]), Promise(1))
+    yield Hot("seats of who subscribes", seat.seats, here(at, **seats), Promise(5 * listeners))
+    yield Hot("seats that are lost", seat.lost_seats, here(at, **seats), Promise(5 * listeners))
+    yield Hot("the room of an event", room.rooms_of_events, here(at, ids=[at.long]), Promise(2, 0, ("message",)))
+    yield Hot(
+        "unread counts of all who listen",
+        read_mark.unread_counts_of_all,
+        here(at, **theirs),
+        Promise(2 * read_mark.UNREAD_LIMIT * listeners, 0, ("message", "read_mark")),
+    )
+    yield Hot(
+        "first unread of all who listen",
+        read_mark.first_unread_of_all,
+        here(at, **theirs),
+        Promise(100 * listeners),
+    )
+    yield Hot("who has muted", participant.muted_for, here(at, **theirs), Promise(2 * listeners))
 
 
 def _signing_in(at: Sample) -> Iterator[Hot]:

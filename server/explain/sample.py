@@ -19,7 +19,7 @@ class Person:
 @dataclass(frozen=True, slots=True)
 class Sample:
     """`long`: the room with the most messages; `crowded`: the one with the most participants; `internal` and `client`:
-    those in the most rooms; `behind`: whoever has most to read in the long room."""
+    those in the most rooms; `behind`: whoever has most to read in the long room; `position`: the middle of the line."""
 
     workspace: str
     workspace_id: UUID
@@ -35,6 +35,7 @@ class Sample:
     client: Person
     behind: UUID
     session_id: UUID
+    position: int
     rooms: list[UUID]
     last_sequences: list[int]
     room_cursor: tuple[Any, UUID]
@@ -119,6 +120,7 @@ class Sample:
                 iter(column("SELECT id FROM session WHERE workspace_id = %s AND user_id = %s", here, internal.id)),
                 internal.id,
             ),
+            position=first("SELECT max(position) / 2 + 1 FROM event WHERE workspace_id = %s", here)[0],
             rooms=[room_id for room_id, _ in rooms],
             last_sequences=[sequence for _, sequence in rooms],
             room_cursor=first(

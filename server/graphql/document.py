@@ -14,13 +14,17 @@ from graphql import (
     GraphQLSchema,
     GraphQLSyntaxError,
     InlineFragmentNode,
+    Node,
     NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
     OperationType,
     SelectionSetNode,
+    VariableNode,
+    Visitor,
     parse,
     specified_rules,
     validate,
+    visit,
 )
 from graphql.validation import ASTValidationRule
 from graphql.validation.rules import overlapping_fields_can_be_merged
@@ -65,6 +69,8 @@ class Operation:
     """The names of all fields at any depth."""
     cost: Cost
     """How many values its answer can hold."""
+    inner_variables: frozenset[str]
+    """The variables that it uses anywhere but in the arguments of its root fields."""
 
     @property
     def name(self) -> str | None:
@@ -211,6 +217,7 @@ def _operations(
                 root_fields=_names(node.selection_set, fragments, deep=False),
                 fields=_names(node.selection_set, fragments, deep=True),
                 cost=cost(schema, node, fragments, weights),
+                inner_variables=_inner_variables(node.selection_set, fragments),
             )
             yield operation.name, operation
 
@@ -238,3 +245,44 @@ def _names(
             if inner:
                 waiting.append(inner)
     return frozenset(names)
+
+
+def _inner_variables(selections: SelectionSetNode, fragments: Mapping[str, FragmentDefinitionNode]) -> frozenset[str]:
+    names: set[str] = set()
+    spread: set[tuple[str, bool]] = set()
+    waiting: list[tuple[SelectionSetNode, bool]] = [(selections, True)]
+    while waiting:
+        inner, at_root = waiting.pop()
+        for node in inner.selections:
+            for directive in node.directives or ():
+                names |= _variables(directive)
+            if isinstance(node, FieldNode):
+                if not at_root:
+                    for argument in node.arguments or ():
+                        names |= _variables(argument)
+                if node.selection_set:
+                    waiting.append((node.selection_set, False))
+            elif isinstance(node, FragmentSpreadNode):
+                place = node.name.value, at_root
+                if place not in spread:
+                    spread.add(place)
+                    waiting.append((fragments[node.name.value].selection_set, at_root))
+            else:
+                assert isinstance(node, InlineFragmentNode)
+                waiting.append((node.selection_set, at_root))
+    return frozenset(names)
+
+
+def _variables(within: Node) -> set[str]:
+    found = _Variables()
+    visit(within, found)
+    return found.names
+
+
+class _Variables(Visitor):
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def enter_variable(self, node: VariableNode, *_: object) -> None:
+        self.names.add(node.name.value)

@@ -63,12 +63,16 @@ class Execution:
         async with self.engine.open(who, prepared.operation) as context:
             return await self.execute(prepared, context)
 
-    async def execute(self, prepared: Prepared, context: Any, root: Any = None) -> ExecutionResult | list[GraphQLError]:
+    async def execute(self, prepared: Prepared, context: Any) -> ExecutionResult | list[GraphQLError]:
         """Execute in a context that is there already. A list: the variables are refused."""
-        executor = self._executor.build(
+        executor = self.executor(prepared, context)
+        return executor if isinstance(executor, list) else await executed(executor)
+
+    def executor(self, prepared: Prepared, context: Any) -> Executor[Any] | list[GraphQLError]:
+        """What executes an operation with its variables. A list: the variables are refused."""
+        return self._executor.build(
             self.engine.schema,
             prepared.document.node,
-            root_value=root,
             context_value=context,
             raw_variable_values=prepared.asked.variables,
             operation_name=prepared.operation.name,
@@ -77,11 +81,13 @@ class Execution:
             hide_suggestions=self._hide_suggestions,
             operation_extensions=prepared.asked.extensions,
         )
-        if isinstance(executor, list):
-            return executor
-        result: Any = executor.execute_operation()
-        if optimized_is_awaitable(result):
-            result = await result
-        if not isinstance(result, ExecutionResult):
-            raise TypeError("@defer and @stream are not supported")
-        return result
+
+
+async def executed(executor: Executor[Any]) -> ExecutionResult:
+    """Execute to the end."""
+    result: Any = executor.execute_operation()
+    if optimized_is_awaitable(result):
+        result = await result
+    if not isinstance(result, ExecutionResult):
+        raise TypeError("@defer and @stream are not supported")
+    return result

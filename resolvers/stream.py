@@ -1,0 +1,199 @@
+"""What a stream of events gives to whom.
+
+Rights are read at delivery, in the snapshot that the data come from: an event of a room goes to who in that snapshot
+is ACTIVE, signed in and a participant. A process that is a second behind would else hand out text that was written
+after a removal.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+from uuid import UUID
+
+from models import event as events
+from models import message as messages
+from models import participant as participants
+from models import read_mark as read_marks
+from models import room as rooms
+from models import seat as seats
+from models.connection import Connection
+from models.event import EventKind, EventRow, Newest, Position
+from models.message import MessageRow
+from models.room import RoomRow
+from models.seat import SeatRow
+from models.user import UserKind
+from resolvers.errors import CursorExpired, Missing, ParleyError, Unauthenticated
+from resolvers.process import Process
+from resolvers.viewer import Viewer
+
+
+@dataclass(frozen=True, slots=True)
+class RoomTopic:
+    """Events of some kinds in one room. It ends when the viewer leaves the room."""
+
+    room_id: UUID
+    kinds: frozenset[EventKind]
+
+
+class Seat(NamedTuple):
+    """Somebody who listens to a room, by one of their sign-ins."""
+
+    room_id: UUID
+    user_id: UUID
+    session_id: UUID
+
+
+class Judgement(NamedTuple):
+    """Where the line stands, and for each who wants to listen: who they are, or why not."""
+
+    at: Position
+    verdicts: list[Viewer | ParleyError]
+
+
+class Lost(NamedTuple):
+    """Seats whose right is gone: because the sign-in has ended, or because they are not in the room."""
+
+    signed_out: set[Seat]
+    outside: set[Seat]
+
+
+def resumed(process: Process, workspace_id: UUID, after: str | None) -> Position | None:
+    """The event that a cursor names; None where nothing is resumed.
+
+    Raises:
+        Malformed: forged, or of another workspace.
+    """
+    return None if after is None else process.cursors.open(workspace_id, after)
+
+
+async def judge(connection: Connection, workspace_id: UUID, asked: Sequence[tuple[Seat, Position | None]]) -> Judgement:
+    """Rights, cursors and the line's newest event, for all who come at once; all of one snapshot.
+
+    The verdicts: Unauthenticated; Missing, for a room that is not there or not theirs; CursorExpired.
+    """
+    newest = await events.newest_event.send(connection, workspace_id=workspace_id)
+    standing = await events.positions_that_stand.send(
+        connection, workspace_id=workspace_id, positions=[after.position for _, after in asked if after is not None]
+    )
+    found = {row.number: row for row in await seats.seats.all(connection, **_columns(workspace_id, asked))}
+    there = set(await events.positions_that_stand.all_of(standing))
+    verdicts = [_verdict(workspace_id, *each, found[number], there) for number, each in enumerate(asked, 1)]
+    return Judgement(await events.newest_event.one_of(newest), verdicts)
+
+
+def _verdict(
+    workspace_id: UUID, seat: Seat, after: Position | None, row: SeatRow, there: set[Position]
+) -> Viewer | ParleyError:
+    if row.kind is None:
+        return Unauthenticated("This sign-in has ended.")
+    if not row.takes_part:
+        return Missing()
+    if after is not None and after not in there:
+        return CursorExpired()
+    return Viewer(workspace_id, seat.user_id, seat.session_id, UserKind(row.kind))
+
+
+async def lost_seats(connection: Connection, workspace_id: UUID, held: Sequence[Seat]) -> Lost:
+    """Whose right is gone in this snapshot."""
+    rows = await seats.lost_seats.all(connection, **_columns(workspace_id, [(seat, None) for seat in held]))
+    lost = Lost(set(), set())
+    for row in rows:
+        (lost.signed_out if row.kind is None else lost.outside).add(held[row.number - 1])
+    return lost
+
+
+def _columns(workspace_id: UUID, asked: Sequence[tuple[Seat, Position | None]]) -> dict[str, object]:
+    return {
+        "workspace_id": workspace_id,
+        "room_ids": [seat.room_id for seat, _ in asked],
+        "user_ids": [seat.user_id for seat, _ in asked],
+        "session_ids": [seat.session_id for seat, _ in asked],
+    }
+
+
+async def newest(connection: Connection, workspace_id: UUID) -> Position:
+    return await events.newest_event.one(connection, workspace_id=workspace_id)
+
+
+async def newest_of_all(connection: Connection, workspace_ids: Sequence[UUID]) -> list[Newest]:
+    """Where the line stands in each of several workspaces, in one statement."""
+    return await events.newest_events.all(connection, workspace_ids=list(workspace_ids))
+
+
+async def read_on(connection: Connection, workspace_id: UUID, own: Position, limit: int) -> list[EventRow]:
+    """The next events of the line behind a reader's own.
+
+    Raises:
+        CursorExpired: its own event is not there: this is another history of the database.
+    """
+    rows = await events.events_from.all(connection, workspace_id=workspace_id, position=own.position, limit=limit + 1)
+    if not rows or rows[0].at != own:
+        raise CursorExpired
+    return rows[1:]
+
+
+async def log_of_rooms(
+    connection: Connection, workspace_id: UUID, after: int, room_ids: Sequence[UUID], limit: int
+) -> list[EventRow]:
+    """What happened in these rooms behind a position."""
+    return await events.events_of_rooms.all(
+        connection, workspace_id=workspace_id, after=after, room_ids=list(room_ids), limit=limit
+    )
+
+
+async def standing(connection: Connection, workspace_id: UUID, positions: Sequence[Position]) -> set[Position]:
+    """Those of the named events that are there."""
+    found = await events.positions_that_stand.all(
+        connection, workspace_id=workspace_id, positions=[each.position for each in positions]
+    )
+    return set(found) & set(positions)
+
+
+async def rooms_of_events(connection: Connection, workspace_id: UUID, room_ids: Sequence[UUID]) -> dict[UUID, RoomRow]:
+    """Rooms as everyone in them sees them, without what is a viewer's own. Only for who was found to be in them in the
+    same snapshot."""
+    rows = await rooms.rooms_of_events.all(connection, workspace_id=workspace_id, ids=list(room_ids))
+    return {row.id: row for row in rows}
+
+
+async def messages_of_events(
+    connection: Connection, workspace_id: UUID, told: Sequence[EventRow]
+) -> dict[tuple[UUID | None, int | None], MessageRow]:
+    """The messages that these events are about, by room and sequence. Only for who is in their rooms."""
+    rows = await messages.messages_by_sequence.all(
+        connection,
+        workspace_id=workspace_id,
+        room_ids=[event.room_id for event in told if event.sequence is not None],
+        sequences=[event.sequence for event in told if event.sequence is not None],
+    )
+    return {(row.room_id, row.sequence): row for row in rows}
+
+
+async def unread_counts_of_all(
+    connection: Connection, workspace_id: UUID, room_ids: Sequence[UUID], user_ids: Sequence[UUID]
+) -> dict[tuple[UUID, UUID], int]:
+    """What is unread to each of several people in each of several rooms, in one statement; by room and user."""
+    rows = await read_marks.unread_counts_of_all.all(
+        connection, workspace_id=workspace_id, room_ids=list(room_ids), user_ids=list(user_ids)
+    )
+    return {(row.room_id, row.user_id): row.unread for row in rows}
+
+
+async def first_unread_of_all(
+    connection: Connection, workspace_id: UUID, room_ids: Sequence[UUID], user_ids: Sequence[UUID]
+) -> dict[tuple[UUID, UUID], int]:
+    """The sequence of the first message that is unread to each; by room and user."""
+    rows = await read_marks.first_unread_of_all.all(
+        connection, workspace_id=workspace_id, room_ids=list(room_ids), user_ids=list(user_ids)
+    )
+    return {(row.room_id, row.user_id): row.sequence for row in rows}
+
+
+async def muted_for(
+    connection: Connection, workspace_id: UUID, room_ids: Sequence[UUID], user_ids: Sequence[UUID]
+) -> set[tuple[UUID, UUID]]:
+    """Who of several people has muted which of several rooms."""
+    rows = await participants.muted_for.all(
+        connection, workspace_id=workspace_id, room_ids=list(room_ids), user_ids=list(user_ids)
+    )
+    return {(row.room_id, row.user_id) for row in rows}

@@ -1,0 +1,68 @@
+"""What an execution has looked at of its viewer: the measure of who can share its result.
+
+One event goes to many subscribers. An execution for one of them asks questions about its viewer (of which kind? the
+author? what is unread to them?), and everyone for whom each of those questions has the same answer would get the same
+result: the same code would have gone the same way. So they share it. What is asked is remembered where it is asked,
+not declared by hand: `Beheld` stands in the viewer's place, and whatever looks at more of it narrows the sharing by
+itself.
+"""
+
+from collections.abc import Callable, Hashable
+from typing import TypeVar, cast
+from uuid import UUID
+
+from models.user import UserKind
+from resolvers.viewer import Viewer
+
+Answer = TypeVar("Answer")
+
+
+class Looks:
+    """The questions that one execution has asked about its viewer, with their answers."""
+
+    def __init__(self, viewer: Viewer) -> None:
+        self._viewer = viewer
+        self._asked: dict[Hashable, tuple[Callable[[Viewer], object], object]] = {}
+
+    def ask(self, what: Hashable, question: Callable[[Viewer], Answer]) -> Answer:
+        """Ask about the viewer. `what` names the question: one name, one question."""
+        if what not in self._asked:
+            self._asked[what] = question, question(self._viewer)
+        return cast(Answer, self._asked[what][1])
+
+    def hold_for(self, viewer: Viewer) -> bool:
+        """Whether the same execution for that viewer would have seen the same."""
+        return all(question(viewer) == answer for question, answer in self._asked.values())
+
+    @property
+    def asked(self) -> frozenset[Hashable]:
+        """The names of what was asked: how a document is shared."""
+        return frozenset(self._asked)
+
+
+class Beheld(Viewer):
+    """A viewer of whom it is remembered what was looked at. The workspace is the same for all who share."""
+
+    __slots__ = ("_looks", "_workspace_id")
+    _looks: Looks
+    _workspace_id: UUID
+
+    def __init__(self, viewer: Viewer, looks: Looks) -> None:
+        object.__setattr__(self, "_workspace_id", viewer.workspace_id)
+        object.__setattr__(self, "_looks", looks)
+
+    @property
+    def workspace_id(self) -> UUID:
+        return self._workspace_id
+
+    @property
+    def user_id(self) -> UUID:
+        return self._looks.ask("who", lambda viewer: viewer.user_id)
+
+    @property
+    def session_id(self) -> UUID:
+        return self._looks.ask("which sign-in", lambda viewer: viewer.session_id)
+
+    @property
+    def kind(self) -> UserKind:
+        return self._looks.ask("kind", lambda viewer: viewer.kind)

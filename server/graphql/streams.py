@@ -1,0 +1,64 @@
+"""The seam between the entries that carry subscriptions and the hub that feeds them."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from server.graphql.error import Told
+from server.graphql.execution import Prepared
+
+
+class Rejected(Exception):
+    """The subscription does not begin; what its client is told."""
+
+    def __init__(self, errors: Sequence[Told]) -> None:
+        super().__init__()
+        self.errors = list(errors)
+
+
+class Outlet(Protocol):
+    """One subscription's way to its client. Nothing here but `room` waits; after an end nothing more is given."""
+
+    def next(self, payload: bytes) -> bool:
+        """Give the result of an execution, as JSON that was made once for many.
+
+        False: the client is so far behind that there is no room. The outlet has then ended the subscription itself,
+        with an error that tells to resume.
+        """
+
+    def complete(self) -> None:
+        """The stream has come to its end."""
+
+    def error(self, errors: Sequence[Told]) -> None:
+        """The stream ends with an error."""
+
+    def expel(self, reason: str) -> None:
+        """The sign-in has ended: so does the whole connection."""
+
+    @property
+    def full(self) -> bool:
+        """Whether a replay should pause: the client has half of what it may be behind still to take."""
+
+    async def room(self) -> None:
+        """Wait until it is not full, or the connection has ended."""
+
+
+class Stream(Protocol):
+    def close(self) -> None:
+        """The client does not want it any more, or is gone. Asked twice, done once."""
+
+
+class Streams(Protocol):
+    async def verify(self, who: Any) -> None:
+        """See that a sign-in is alive.
+
+        Raises an exception with the code UNAUTHENTICATED when it is not.
+        """
+
+    async def subscribe(self, prepared: Prepared, who: Any | None, outlet: Outlet) -> Stream:
+        """Begin to feed an outlet. When it returns the stream has its position: whatever commits from then on is
+        given, and what the client asked to resume is on its way. `outlet` may be spoken to before it returns.
+
+        Raises:
+            Rejected: the subscription does not begin.
+            an exception with the code UNAUTHENTICATED: the sign-in has ended.
+        """

@@ -1,0 +1,185 @@
+"""One batch of events: whose they are, what is executed for them, and what each subscriber is given.
+
+Everything is read in one snapshot: rights, and the data that the executions show.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import psycopg
+from graphql import GraphQLError
+from psycopg_pool import PoolTimeout
+
+from models.event import EventKind, EventRow
+from models.message import MessageRow
+from models.room import RoomRow
+from resolvers import stream
+from resolvers.process import Process
+from resolvers.snapshot import Snapshot
+from resolvers.viewer import Viewer
+from schema.event import message_added
+from schema.event_context import Audience, EventContext
+from schema.sharing import Looks
+from server.graphql import error
+from server.graphql.execution import executed
+from server.graphql.payload import encode
+from server.hub.roster import Group, Roster
+from server.hub.subscriber import End, Outcome, Subscriber
+
+# The database could not be asked: the batch is tried again, and nobody is told of a fault.
+UNREACHABLE = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, TimeoutError, OSError)
+
+# How many subscribers are given something before others may run.
+_BREATH = 500
+
+# Hands over an outcome of an event to a subscriber.
+Give = Callable[[Subscriber, EventRow, Outcome], None]
+
+
+@dataclass(slots=True)
+class Counts:
+    """What live delivery has cost since the process began."""
+
+    executions: int = 0
+    deliveries: int = 0
+    reads: int = 0
+
+
+class Shared(NamedTuple):
+    """A result, and what it was found to depend on."""
+
+    looks: Looks
+    payload: bytes
+
+
+class Delivery:
+    """Delivers the events of one workspace, to whoever is on a roster."""
+
+    def __init__(self, process: Process, workspace_id: UUID, counts: Counts) -> None:
+        self._process = process
+        self._workspace_id = workspace_id
+        self._counts = counts
+
+    async def deliver(self, snapshot: Snapshot, events: Sequence[EventRow], roster: Roster, give: Give) -> None:
+        """Give each event to those on the roster whose it is, in order.
+
+        Raises:
+            one of UNREACHABLE: the database could not be asked. Some may have been given something already.
+        """
+        told = [(event, roster.told(event)) for event in events]
+        receiving = {subscriber: None for _, groups in told for group in groups for subscriber in group.subscribers}
+        await self.see_rights(snapshot, receiving)
+        batch = await self._batch(snapshot, [event for event, groups in told if groups], receiving)
+        for event, groups in told:
+            for subscriber in roster.departed(event):
+                self._depart(subscriber, event, give)
+            for group in groups:
+                allowed = [
+                    subscriber for subscriber in group.subscribers if subscriber in receiving and not subscriber.barred
+                ]
+                await self._tell(batch, event, group, allowed, give)
+
+    def _depart(self, subscriber: Subscriber, event: EventRow, give: Give) -> None:
+        if event.kind == EventKind.SESSION_ENDED:
+            subscriber.end(End.SIGNED_OUT)
+        elif event.position > subscriber.since:
+            # Whoever was removed and added again before they subscribed goes on.
+            give(subscriber, event, End.DEPARTED)
+
+    async def see_rights(self, snapshot: Snapshot, subscribers: Collection[Subscriber]) -> None:
+        """Bar those who are not in their room in this snapshot, and end those who are not signed in any more."""
+        seats = list({subscriber.seat: None for subscriber in subscribers})
+        if not seats:
+            return
+        lost = await snapshot.read(lambda connection: stream.lost_seats(connection, self._workspace_id, seats))
+        if lost.signed_out or lost.outside:
+            for subscriber in subscribers:
+                if subscriber.seat in lost.signed_out:
+                    subscriber.end(End.SIGNED_OUT)
+                elif subscriber.seat in lost.outside:
+                    subscriber.barred = True
+
+    async def _batch(
+        self, snapshot: Snapshot, events: Sequence[EventRow], receiving: Collection[Subscriber]
+    ) -> "Batch | None":
+        if not events:
+            return None
+        rooms = list({event.room_id: None for event in events if event.room_id is not None})
+        known = await snapshot.read(lambda connection: stream.rooms_of_events(connection, self._workspace_id, rooms))
+        messages = await snapshot.read(
+            lambda connection: stream.messages_of_events(connection, self._workspace_id, events)
+        )
+        listening: dict[UUID, list[UUID]] = {room: [] for room in rooms}
+        for subscriber in receiving:
+            listening[subscriber.room_id].append(subscriber.named.user_id)
+        return Batch(
+            snapshot,
+            messages,
+            {
+                # One for each room: an execution for it can't meet another room by its loaders.
+                room: Audience(snapshot, self._workspace_id, _only(known, room), listening[room])
+                for room in rooms
+            },
+        )
+
+    async def _tell(
+        self, batch: "Batch | None", event: EventRow, group: Group, allowed: Sequence[Subscriber], give: Give
+    ) -> None:
+        assert batch is not None
+        results: list[Shared] = []
+        for number, subscriber in enumerate(allowed, 1):
+            if subscriber.ended or subscriber.paused or subscriber.at.position >= event.position:
+                continue
+            if subscriber.viewer is None:
+                # Not judged yet, so nobody knows as whom to execute: the log tells them.
+                subscriber.waiting = None
+                continue
+            result = next((each for each in results if each.looks.hold_for(subscriber.viewer)), None)
+            if result is None:
+                result = await self._execute(batch, event, group, subscriber.viewer)
+                results.append(result)
+            self._counts.deliveries += 1
+            give(subscriber, event, result.payload)
+            if number % _BREATH == 0:
+                await asyncio.sleep(0)
+
+    async def _execute(self, batch: "Batch", event: EventRow, group: Group, viewer: Viewer) -> Shared:
+        assert event.room_id is not None
+        self._counts.executions += 1
+        # Loaders are fresh for each execution: what one has read is no other's.
+        context = EventContext(self._process, batch.snapshot, viewer, batch.audiences[event.room_id])
+        executor = group.executor.build_per_event_executor(batch.root(event))
+        executor.context_value = context
+        result = await executed(executor)
+        if not result.errors:
+            return Shared(context.looks, encode({"data": result.data}))
+        for failure in result.errors:
+            _unless_unreachable(failure)
+        told = error.of_execution(result.errors)
+        return Shared(context.looks, encode({"errors": told, "data": result.data}))
+
+
+class Batch(NamedTuple):
+    """What all executions for a batch of events stand on."""
+
+    snapshot: Snapshot
+    messages: dict[tuple[UUID | None, int | None], MessageRow]
+    audiences: dict[UUID, Audience]
+
+    def root(self, event: EventRow) -> Any:
+        return message_added(event, self.messages[event.room_id, event.sequence])
+
+
+def _only(rooms: dict[UUID, RoomRow], room_id: UUID) -> dict[UUID, RoomRow]:
+    return {room_id: rooms[room_id]} if room_id in rooms else {}
+
+
+def _unless_unreachable(failure: GraphQLError) -> None:
+    cause: BaseException | None = failure
+    while isinstance(cause, GraphQLError) and cause.original_error is not None:
+        cause = cause.original_error
+    if isinstance(cause, UNREACHABLE):
+        raise cause

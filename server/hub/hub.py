@@ -1,0 +1,163 @@
+"""The hub of this process: what carries every subscription."""
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import Any, Protocol
+from uuid import UUID
+
+from graphql import ExecutionResult, create_source_event_stream
+
+from models.event import Position
+from resolvers import stream
+from resolvers.errors import Unauthenticated
+from resolvers.process import Process
+from resolvers.session import authenticate
+from resolvers.snapshot import Snapshot
+from resolvers.stream import RoomTopic
+from resolvers.tokens import Named
+from schema.context import Context
+from server import fault
+from server.graphql import error
+from server.graphql.execution import Execution, Prepared
+from server.graphql.streams import Outlet, Rejected
+from server.hub.delivery import UNREACHABLE, Counts
+from server.hub.subscriber import Key, Subscriber
+from server.hub.watch import Watch
+
+log = logging.getLogger("parley.hub")
+
+# How often, in seconds, one statement looks where the lines of all watched workspaces are.
+SWEEP = 1.0
+
+# Pages of replays that are read at once.
+REPLAYS = 3
+
+
+class Ear(Protocol):
+    """Hears the hints of a workspace, as `server.broadcast` does."""
+
+    def heard(self, workspace_id: UUID, tell: Callable[[int | None], None]) -> AbstractAsyncContextManager[None]: ...
+
+
+class Hub:
+    def __init__(self, process: Process, execution: Execution, ear: Ear) -> None:
+        self.counts = Counts()
+        self._process = process
+        self._execution = execution
+        self._ear = ear
+        self._watches: dict[UUID, tuple[Watch, AsyncExitStack]] = {}
+        self._turn = asyncio.Lock()
+        self._replays = asyncio.Semaphore(REPLAYS)
+        self._sweeping: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        self._sweeping = asyncio.create_task(self._sweep())
+
+    async def close(self) -> None:
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            await asyncio.wait([self._sweeping])
+        async with self._turn:
+            for workspace_id in list(self._watches):
+                await self._unwatch(workspace_id)
+
+    async def verify(self, who: Named) -> None:
+        """
+        Raises:
+            Unauthenticated: the sign-in has ended.
+        """
+
+        async def read(ask: Any) -> Any:
+            async with self._process.pool.connection() as connection:
+                return await ask(connection)
+
+        await authenticate(read, who)
+
+    async def subscribe(self, prepared: Prepared, who: Named | None, outlet: Outlet) -> Subscriber:
+        """Begin to feed an outlet. When this returns the subscriber has its position.
+
+        Raises:
+            Rejected: it does not begin.
+            Unauthenticated: the sign-in has ended.
+        """
+        context = Context(
+            self._process, Snapshot(self._process), None, follow=lambda topic, after: follow(topic, after)
+        )
+        executor = self._execution.executor(prepared, context)
+        if isinstance(executor, list):
+            raise Rejected(error.of_request(executor, "BAD_USER_INPUT"))
+
+        async def follow(topic: RoomTopic, after: str | None) -> AsyncIterator[Any]:
+            if who is None:
+                raise Unauthenticated
+            position = stream.resumed(self._process, who.workspace_id, after)
+            subscriber = Subscriber(_key(prepared, topic), who, position, outlet)
+            watch = await self._watch(who.workspace_id)
+            await watch.join(subscriber, executor)
+            return subscriber
+
+        source: Any = create_source_event_stream(executor)
+        if executor.is_awaitable(source):
+            source = await source
+        if isinstance(source, ExecutionResult):
+            failures = source.errors or []
+            ended = next(
+                (each.original_error for each in failures if isinstance(each.original_error, Unauthenticated)), None
+            )
+            if ended is not None and who is not None:
+                raise ended
+            raise Rejected(error.of_execution(failures))
+        assert isinstance(source, Subscriber)
+        return source
+
+    async def _watch(self, workspace_id: UUID) -> Watch:
+        async with self._turn:
+            if workspace_id not in self._watches:
+                watch = Watch(self._process, workspace_id, self.counts, self._replays)
+                ears = AsyncExitStack()
+                await ears.enter_async_context(self._ear.heard(workspace_id, watch.hear))
+                watch.start()
+                self._watches[workspace_id] = watch, ears
+            return self._watches[workspace_id][0]
+
+    async def _unwatch(self, workspace_id: UUID) -> None:
+        watch, ears = self._watches.pop(workspace_id)
+        await watch.stop()
+        await ears.aclose()
+
+    async def _sweep(self) -> None:
+        """Find what no hint told; and let go of workspaces that nobody watches."""
+        resting: set[UUID] = set()
+        while True:
+            await asyncio.sleep(SWEEP)
+            try:
+                async with self._turn:
+                    idle = {key for key, (watch, _) in self._watches.items() if watch.idle}
+                    for workspace_id in idle & resting:
+                        await self._unwatch(workspace_id)
+                    resting = idle
+                await self._look()
+            except UNREACHABLE:
+                # The readers say so.
+                continue
+            except Exception as failure:
+                fault.record(log, failure, "in the sweep of watched workspaces")
+
+    async def _look(self) -> None:
+        watched = {key: watch for key, (watch, _) in self._watches.items() if not watch.idle}
+        if not watched:
+            return
+        async with self._process.pool.connection() as connection:
+            newest = await stream.newest_of_all(connection, list(watched))
+        for row in newest:
+            watched[row.workspace_id].found(Position(row.position, row.stamp))
+
+
+def _key(prepared: Prepared, topic: RoomTopic) -> Key:
+    given = prepared.asked.variables
+    # One that is absent is not one that is null.
+    used = {name: given[name] for name in sorted(prepared.operation.inner_variables) if name in given}
+    return Key(topic, prepared.asked.query, prepared.operation.name, json.dumps(used, sort_keys=True))

@@ -1,0 +1,145 @@
+"""One subscription, from its beginning to its end."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from enum import Enum
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from graphql import GraphQLError
+
+from models.event import Position
+from resolvers.errors import CursorExpired, ParleyError
+from resolvers.stream import RoomTopic, Seat
+from resolvers.tokens import Named
+from resolvers.viewer import Viewer
+from server.graphql import error
+from server.graphql.streams import Outlet
+
+
+class End(Enum):
+    """How a stream ends for a subscriber of its own."""
+
+    DEPARTED = "departed"
+    SIGNED_OUT = "signed out"
+
+
+Outcome = bytes | End
+
+
+class Key(NamedTuple):
+    """What makes subscriptions one group: the stream, the document, and the variables that the selection uses."""
+
+    topic: RoomTopic
+    document: str
+    operation: str | None
+    variables: str
+
+
+class Subscriber(AsyncIterator[Any]):
+    """A subscription that is being let in, replayed, or live.
+
+    at        the event up to which everything has been given, or was there before
+    since     the newest event when it was let in; a departure after it ends the stream
+    viewer    None until it is judged
+    barred    it was found outside its room: nothing more comes but its departure, also when it is added again before
+              that is read; else there would be a hole in what it was given
+    waiting   what happens while it is being let in; None: what happens is left to the log
+    paused    its client has too much to take; the replay goes on later
+    """
+
+    __slots__ = (
+        "_ended",
+        "_on_end",
+        "after",
+        "at",
+        "barred",
+        "judged",
+        "key",
+        "live",
+        "named",
+        "outlet",
+        "paused",
+        "seat",
+        "since",
+        "viewer",
+        "waiting",
+    )
+
+    def __init__(self, key: Key, named: Named, after: Position | None, outlet: Outlet) -> None:
+        self.key = key
+        self.named = named
+        self.seat = Seat(key.topic.room_id, named.user_id, named.session_id)
+        self.after = after
+        self.outlet = outlet
+        self.viewer: Viewer | None = None
+        self.at = after or Position(0, 0)
+        self.since = 0
+        self.live = False
+        self.barred = False
+        self.paused = False
+        self.waiting: list[tuple[Position, Outcome]] | None = None
+        self.judged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._ended = False
+        self._on_end: Callable[[Subscriber], None] | None = None
+
+    async def __anext__(self) -> Any:
+        raise NotImplementedError("the hub executes a stream for many at once; nobody iterates over it")
+
+    @property
+    def room_id(self) -> UUID:
+        return self.key.topic.room_id
+
+    @property
+    def ended(self) -> bool:
+        return self._ended
+
+    def on_end(self, forget: Callable[["Subscriber"], None]) -> None:
+        self._on_end = forget
+
+    def give(self, at: Position, outcome: Outcome) -> None:
+        """Hand over an event, or the end that comes with it; one that was given before is dropped."""
+        if self._ended or at.position <= self.at.position:
+            return
+        if isinstance(outcome, End):
+            self.end(outcome)
+        elif self.outlet.next(outcome):
+            self.at = at
+        else:
+            self.close()
+
+    def go_live(self, at: Position) -> None:
+        """Everything up to this event has been given; what has happened since comes now, and then the rest as it
+        happens."""
+        self.at = at
+        self.live = True
+        waiting, self.waiting = self.waiting, None
+        for position, outcome in waiting or ():
+            self.give(position, outcome)
+
+    def end(self, how: End) -> None:
+        if not self._ended:
+            self.close()
+            if how is End.SIGNED_OUT:
+                self.outlet.expel("This sign-in has ended.")
+            else:
+                self.outlet.complete()
+
+    def expire(self) -> None:
+        """Its place on the line is not there any more."""
+        self.fail(CursorExpired())
+
+    def fail(self, failure: ParleyError) -> None:
+        if not self._ended:
+            self.close()
+            self.outlet.error([error.of_execution([GraphQLError("", original_error=failure)])[0]])
+
+    def close(self) -> None:
+        """Nothing is given from now on. Asked twice, done once."""
+        if not self._ended:
+            self._ended = True
+            self.live = False
+            self.waiting = None
+            if self._on_end is not None:
+                self._on_end(self)
+            self.judged.cancel()

@@ -1,0 +1,228 @@
+"""One workspace that somebody watches: its reader, and the way in for subscribers.
+
+Subscribing has no gap. A subscriber is put on the roster first, and what the reader finds for it waits; then right,
+cursor and the line's newest event S are read in one snapshot. The log gives what is after the cursor up to S; what
+waits at or below S is dropped. The reader's own position is older than any S, since it was read before.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from functools import partial
+from uuid import UUID
+
+from graphql.execution import Executor
+
+from models.event import EventRow, Position
+from resolvers import stream
+from resolvers.errors import CursorExpired, ParleyError, Unauthenticated
+from resolvers.process import Process
+from resolvers.snapshot import Snapshot
+from resolvers.viewer import Viewer
+from server import fault
+from server.hub.delivery import UNREACHABLE, Counts, Delivery
+from server.hub.replay import Replay
+from server.hub.roster import Roster
+from server.hub.subscriber import Outcome, Subscriber
+
+log = logging.getLogger("parley.hub")
+
+# How many events the reader takes at once.
+BATCH = 200
+
+# How long, in seconds, a subscriber waits to be let in while the database can't be asked.
+_PATIENCE = 15.0
+
+# Between tries while the database can't be asked, in seconds: the first, and the longest.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
+
+
+class Watch:
+    def __init__(self, process: Process, workspace_id: UUID, counts: Counts, replays: asyncio.Semaphore) -> None:
+        self.workspace_id = workspace_id
+        # The event that the reader stands behind.
+        self.at: Position | None = None
+        self._process = process
+        self._counts = counts
+        self._delivery = Delivery(process, workspace_id, counts)
+        self._roster = Roster()
+        self._replay = Replay(process, workspace_id, self._delivery, self._roster, counts, replays)
+        self._arrivals: list[Subscriber] = []
+        self._arrived = asyncio.Event()
+        self._news = asyncio.Event()
+        self._started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        # Of those who are on their way in; later their group has one for all of them.
+        self._executors: dict[Subscriber, Executor[object]] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody is here, or on the way in."""
+        return not (self._executors or self._roster or self._replay.busy)
+
+    def start(self) -> None:
+        self._tasks = [asyncio.create_task(self._read()), asyncio.create_task(self._let_in())]
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, self._replay.stop(), return_exceptions=True)
+
+    def hear(self, position: int | None) -> None:
+        """A hint: the line has come to that position; None: look for yourself."""
+        if self.at is None or position is None or position > self.at.position:
+            self._news.set()
+
+    def found(self, newest: Position) -> None:
+        """The sweep: where the line is. It may be behind the reader, in another history of the database."""
+        if newest != self.at:
+            self._news.set()
+
+    async def join(self, subscriber: Subscriber, executor: "Executor[object]") -> None:
+        """Let a subscriber in; when this returns it has its position, and misses nothing from then on.
+
+        Raises:
+            Unauthenticated, Missing, CursorExpired: as it is judged.
+            TimeoutError: the database can't be asked.
+        """
+        self._executors[subscriber] = executor
+        subscriber.on_end(self._forget)
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                await asyncio.shield(self._started)
+                self._register(subscriber)
+                self._arrivals.append(subscriber)
+                self._arrived.set()
+                await subscriber.judged
+        except BaseException as error:
+            task = asyncio.current_task()
+            signed_out = subscriber.ended and isinstance(error, asyncio.CancelledError)
+            subscriber.close()
+            if signed_out and task is not None and not task.cancelling():
+                raise Unauthenticated("This sign-in has ended.") from None
+            raise
+
+    def _register(self, subscriber: Subscriber) -> None:
+        subscriber.waiting = []
+        self._roster.add(subscriber, self._executors[subscriber])
+
+    def _forget(self, subscriber: Subscriber) -> None:
+        self._roster.discard(subscriber)
+        self._executors.pop(subscriber, None)
+
+    async def _let_in(self) -> None:
+        """Whoever comes while others are being judged is judged with all who come meanwhile."""
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            arrivals, self._arrivals = [each for each in self._arrivals if not each.ended], []
+            if arrivals:
+                await self._persist(partial(self._judge, arrivals))
+
+    async def _judge(self, arrivals: list[Subscriber]) -> None:
+        snapshot = Snapshot(self._process)
+        try:
+            judgement = await snapshot.read(
+                lambda connection: stream.judge(
+                    connection, self.workspace_id, [(each.seat, each.after) for each in arrivals]
+                )
+            )
+        finally:
+            await snapshot.close()
+        behind: dict[Subscriber, Executor[object]] = {}
+        try:
+            for subscriber, verdict in zip(arrivals, judgement.verdicts, strict=True):
+                if not subscriber.judged.done():
+                    self._admit(subscriber, verdict, judgement.at, behind)
+        finally:
+            self._replay.begin(behind)
+
+    def _admit(
+        self,
+        subscriber: Subscriber,
+        verdict: Viewer | ParleyError,
+        at: Position,
+        behind: dict[Subscriber, Executor[object]],
+    ) -> None:
+        if isinstance(verdict, ParleyError):
+            subscriber.judged.set_exception(verdict)
+            return
+        executor = self._executors.pop(subscriber)
+        subscriber.viewer = verdict
+        subscriber.since = at.position
+        if subscriber.after is None:
+            subscriber.at = at
+        subscriber.judged.set_result(None)
+        if subscriber.at == at and subscriber.waiting is not None:
+            subscriber.go_live(at)
+        else:
+            self._roster.discard(subscriber)
+            subscriber.waiting = None
+            behind[subscriber] = executor
+
+    async def _read(self) -> None:
+        await self._persist(self._start)
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            await self._persist(self._read_on)
+
+    async def _start(self) -> None:
+        async with self._process.pool.connection() as connection:
+            self.at = await stream.newest(connection, self.workspace_id)
+        self._started.set_result(None)
+
+    async def _read_on(self) -> None:
+        while await self._read_batch() == BATCH:
+            pass
+
+    async def _read_batch(self) -> int:
+        assert self.at is not None
+        own = self.at
+        self._counts.reads += 1
+        snapshot = Snapshot(self._process)
+        try:
+            events = await snapshot.read(lambda connection: stream.read_on(connection, self.workspace_id, own, BATCH))
+            if events:
+                await self._delivery.deliver(snapshot, events, self._roster, _give)
+                self.at = events[-1].at
+            return len(events)
+        except CursorExpired:
+            self.at = await snapshot.read(lambda connection: stream.newest(connection, self.workspace_id))
+            self._expire()
+            return 0
+        finally:
+            await snapshot.close()
+
+    def _expire(self) -> None:
+        """The database has another history than the one that was read: a dump was restored, or a failover has lost
+        the last events."""
+        log.warning("the line of a workspace is not the one that was read: its streams end")
+        for subscriber in list(self._roster):
+            if subscriber.live:
+                subscriber.expire()
+            else:
+                # Its own place may be from before the cut: the log tells.
+                subscriber.waiting = None
+
+    async def _persist(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Do it, however often the database has to be asked."""
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                return await work()
+            except UNREACHABLE as error:
+                if pause == _FIRST_PAUSE:
+                    log.warning("the database cannot be asked (%s): trying on", type(error).__name__)
+            except Exception as error:
+                fault.record(log, error, "in live delivery")
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311  not for secrets
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+def _give(subscriber: Subscriber, event: EventRow, outcome: Outcome) -> None:
+    if subscriber.live:
+        subscriber.give(event.at, outcome)
+    elif subscriber.waiting is not None:
+        subscriber.waiting.append((event.at, outcome))

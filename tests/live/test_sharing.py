@@ -1,0 +1,219 @@
+"""Execute once, send to many: who shares a result, and who never may."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from graphql import GraphQLObjectType, get_named_type, is_leaf_type
+
+from resolvers.process import Process
+from schema.build import schema
+from tests.cast import Person
+from tests.live.phone import Phone, Switchboard
+
+
+def subscription(fields: str) -> str:
+    optional = {"$first": "Int", "$with": "Boolean = true"}
+    declared = "".join(f", {name}: {type_}" for name, type_ in optional.items() if name in fields)
+    return (
+        f"subscription ($room: ID!, $after: String{declared}) "
+        f"{{ messageAdded(roomId: $room, after: $after) {{ {fields} }} }}"
+    )
+
+
+async def told(live: Switchboard, sender: Person, room: str, phones: Sequence[Phone]) -> int:
+    """Send a message to all phones; how many executions that took."""
+    before, had = live.hub.counts.executions, [len(phone.payloads) for phone in phones]
+    await sender.send(room, "Hello")
+    for phone, count in zip(phones, had, strict=True):
+        await phone.until(lambda phone, count=count: len(phone.payloads) > count)
+    return live.hub.counts.executions - before
+
+
+# What front ends select, with the number of classes among: ada (who sends, and made the room), ben, cleo, dan.
+DOCUMENTS = {
+    "the message": (1, "message { id sequence body createdAt author { id name kind avatarUrl } }"),
+    "with its edge": (1, "cursor occurredAt messageEdge { cursor node { id body editedAt deletedAt source } }"),
+    "with what its author may do": (2, "message { body viewerCanEdit viewerCanDelete idempotencyKey }"),
+    "with the room": (1, "room { id name createdAt archivedAt lastActivityAt } message { body }"),
+    "with the room's last message": (1, "room { lastMessage { id body author { name } } }"),
+    "with who manages": (2, "room { managedBy { name } createdBy { name } participants { totalCount } }"),
+    "with whether the viewer manages": (3, "room { viewerCanManage }"),
+    "with the author's address": (2, "message { author { email status } }"),
+    "with a page of history": (1, "room { messages(first: $first) { nodes { body } } } message { room { id } }"),
+    # Equal for ben, cleo and dan; ada has read her own.
+    "with what is unread": (2, "room { unreadCount }"),
+    "with where the new line goes": (2, "room { firstUnreadMessage { id body } }"),
+    "with whether it is muted": (2, "room { muted }"),
+    "with where now is": (1, "room { eventCursor }"),
+}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+async def test_there_are_as_many_executions_as_classes(
+    live: Switchboard, ada: Person, ben: Person, cleo: Person, dan: Person, name: str
+) -> None:
+    classes, fields = DOCUMENTS[name]
+    room = await ada.make_room(ben, cleo, dan)
+    await dan.done("setRoomMuted", {"roomId": room, "muted": True})
+    phones = [await live.call(person, room, query=subscription(fields)) for person in (ada, ben, cleo, dan) * 3]
+    assert await told(live, ada, room, phones) == classes
+
+
+async def test_unread_counts_are_read_for_all_in_one_statement(
+    process: Process,
+    live: Switchboard,
+    ada: Person,
+    ben: Person,
+    cleo: Person,
+    dan: Person,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from resolvers import stream
+
+    asked: list[int] = []
+    read = stream.unread_counts_of_all
+
+    async def counted(connection: Any, workspace_id: Any, rooms: Any, users: Any) -> Any:
+        asked.append(len(users))
+        return await read(connection, workspace_id, rooms, users)
+
+    monkeypatch.setattr(stream, "unread_counts_of_all", counted)
+    room = await ada.make_room(ben, cleo, dan)
+    query = subscription("room { unreadCount }")
+    phones = [await live.call(person, room, query=query) for person in (ada, ben, cleo, dan, cleo)]
+    await ada.send(room)
+    last = await cleo.send(room)
+    await ben.done("markRoomRead", {"roomId": room, "upToMessageId": last["id"]})
+    for phone in phones:
+        await phone.until(lambda phone: len(phone.payloads) == 2)
+    asked.clear()
+    # ada and ben have one unread, cleo two, dan three.
+    assert await told(live, ada, room, phones) == 3
+    assert asked == [4]
+    counts = [json.loads(phone.payloads[-1])["data"]["messageAdded"]["room"]["unreadCount"] for phone in phones]
+    assert counts == [1, 1, 2, 3, 2]
+
+
+class TestNobodyGetsWhatIsAnothers:
+    """Whatever is selected: each gets exactly what an execution for them alone gives."""
+
+    async def test_with_every_field_of_the_contract(
+        self, live: Switchboard, ada: Person, ben: Person, cleo: Person, dan: Person
+    ) -> None:
+        room = await ada.make_room(ben, cleo, dan)
+        first = await cleo.send(room, "A first word", idempotencyKey="cleo's own")
+        await dan.done("setRoomMuted", {"roomId": room, "muted": True})
+        await ben.done("markRoomRead", {"roomId": room, "upToMessageId": first["id"]})
+        everything = selection("MessageAdded", 4)
+        cast = (ada, ben, cleo, dan)
+        shared = [await live.call(person, room, query=subscription(everything), first=2) for person in cast]
+        # A document of one's own is shared with nobody.
+        alone = [
+            await live.call(person, room, query=subscription(everything) + f" # {person.member.name}", first=2)
+            for person in cast
+        ]
+        for sender in cast:
+            await told(live, sender, room, [*shared, *alone])
+        for mine, same in zip(shared, alone, strict=True):
+            assert len(mine.payloads) == len(cast)
+            for one, other in zip(mine.payloads, same.payloads, strict=True):
+                assert without_cursors(one) == without_cursors(other)
+        assert len({phone.payloads[0] for phone in shared}) == len(cast)
+
+    async def test_a_client_learns_of_nobody_else(
+        self, live: Switchboard, ada: Person, ben: Person, cleo: Person, dan: Person
+    ) -> None:
+        room = await ada.make_room(ben, cleo, dan)
+        phones = [
+            await live.call(person, room, query=subscription(selection("MessageAdded", 5)), first=5)
+            for person in (ada, ben, cleo, dan)
+        ]
+        await told(live, cleo, room, phones)
+        text = phones[2].payloads[0].decode()
+        for other in (ada, ben, dan):
+            assert other.id not in text
+            assert other.member.email not in text
+        assert cleo.member.email in text
+        assert ben.member.email in phones[0].payloads[0].decode()
+        assert cleo.member.email not in phones[3].payloads[0].decode()
+
+
+async def test_other_values_of_a_variable_that_is_used_are_not_shared(
+    live: Switchboard, ada: Person, cleo: Person
+) -> None:
+    room = await ada.make_room(cleo)
+    for _ in range(3):
+        await ada.send(room)
+    query = subscription("room { messages(first: $first) { nodes { body } } } message @include(if: $with) { body }")
+    one = await live.call(cleo, room, query=query, first=1)
+    two = await live.call(cleo, room, query=query, first=2)
+    without = await live.call(cleo, room, query=query, first=1, **{"with": False})
+    assert await told(live, ada, room, [one, two, without]) == 3
+    counts = [len(phone.events[0]["room"]["messages"]["nodes"]) for phone in (one, two, without)]
+    assert counts == [1, 2, 1]
+    assert ["message" in phone.events[0] for phone in (one, two, without)] == [True, True, False]
+
+
+async def test_another_cursor_to_resume_from_is_shared(live: Switchboard, ada: Person, cleo: Person) -> None:
+    room = await ada.make_room(cleo)
+    phones = []
+    for _ in range(4):
+        cursor = (await cleo.ask("{ viewer { eventCursor } }"))["viewer"]["eventCursor"]
+        phones.append(await live.call(cleo, room, cursor))
+    phones.append(await live.call(cleo, room))
+    assert await told(live, ada, room, phones) == 1
+
+
+async def test_two_rooms_with_one_document_never_mix(live: Switchboard, ada: Person, cleo: Person) -> None:
+    garden, kitchen = await ada.make_room(cleo, name="Garden"), await ada.make_room(cleo, name="Kitchen")
+    query = subscription("room { name unreadCount messages { nodes { body } } } message { body room { name } }")
+    phones = [await live.call(cleo, room, query=query) for room in (garden, kitchen)]
+    await ada.send(garden, "On the garden")
+    await ada.send(kitchen, "On the kitchen")
+    for phone, name in zip(phones, ("Garden", "Kitchen"), strict=True):
+        await phone.until(lambda phone: len(phone.payloads) == 1)
+        (event,) = phone.events
+        assert event["room"]["name"] == event["message"]["room"]["name"] == name
+        assert event["message"]["body"] == f"On the {name.lower()}"
+
+
+async def test_two_workspaces_never_mix(live: Switchboard, ada: Person, zoe: Person) -> None:
+    mine, theirs = await ada.make_room(), await zoe.make_room()
+    phones = [await live.call(ada, mine), await live.call(zoe, theirs)]
+    await zoe.send(theirs, "Of another firm")
+    await ada.send(mine, "Of this firm")
+    await phones[0].has("Of this firm")
+    await phones[1].has("Of another firm")
+
+
+def selection(type_name: str, depth: int) -> str:
+    """Every field, down to a depth."""
+    type_ = schema._schema.type_map[type_name]
+    assert isinstance(type_, GraphQLObjectType)
+    chosen = []
+    for name, field in type_.fields.items():
+        named = get_named_type(field.type)
+        arguments = "(first: $first)" if "first" in field.args and "around" in field.args else ""
+        if is_leaf_type(named):
+            chosen.append(name)
+        elif depth:
+            inner = selection(named.name, depth - 1)
+            if inner:
+                chosen.append(f"{name}{arguments} {{ {inner} }}")
+    return " ".join(chosen)
+
+
+def without_cursors(payload: bytes) -> Any:
+    """Sealed cursors differ each time."""
+
+    def clean(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: None if key in ("eventCursor",) else clean(each) for key, each in value.items()}
+        return [clean(each) for each in value] if isinstance(value, list) else value
+
+    found = clean(json.loads(payload))
+    assert "errors" not in found
+    found["data"]["messageAdded"]["cursor"] = None
+    return found
