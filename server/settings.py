@@ -41,6 +41,9 @@ class Settings(BaseSettings):
     public_url: str = ""
     allowed_origins: Words = ()
     trusted_proxies: Words = ()
+    connection_init_seconds: Annotated[int, Field(ge=1, le=600)] = 10
+    introspection: bool = True
+    explorer: bool = True
 
     data_dir: Path = Path(".parley")
     secret_key: SecretStr | None = None
@@ -136,7 +139,12 @@ class Settings(BaseSettings):
     @property
     def origins(self) -> tuple[str, ...]:
         """Whose pages a browser lets in."""
-        return self.allowed_origins or (origin_of(self.public_address),)
+        if self.allowed_origins:
+            return self.allowed_origins
+        own = origin_of(self.public_address)
+        # On one's own machine the same page is opened by either name.
+        by_number = () if self.production or self.public_url else (f"http://127.0.0.1:{self.port}",)
+        return (own, *by_number)
 
     @property
     def secret(self) -> bytes:

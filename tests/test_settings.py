@@ -36,7 +36,7 @@ def put(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
 def test_nothing_has_to_be_set_in_development() -> None:
     settings = load()
     assert settings.public_address == "http://localhost:8000"
-    assert settings.origins == ("http://localhost:8000",)
+    assert settings.origins == ("http://localhost:8000", "http://127.0.0.1:8000")
     assert settings.data_folder == Path.cwd() / ".parley"
     assert "host=" in settings.database_address
     assert settings.valkey_address.startswith("unix:///")

@@ -5,6 +5,7 @@ from functools import lru_cache
 
 GRAPHQL = "application/graphql-response+json"
 JSON = "application/json"
+HTML = "text/html"
 
 _WEIGHT = re.compile(r"0(\.\d{0,3})?|1(\.0{0,3})?")
 
@@ -23,8 +24,17 @@ def media_type(accept: str | None) -> str | None:
     return _cached(accept) if len(accept) <= _CACHEABLE else _preferred(accept)
 
 
+def prefers_html(accept: str | None) -> bool:
+    """Whether HTML is named, and before what GraphQL is answered in. Wildcards name nothing."""
+    if accept is None or HTML not in accept.lower():
+        return False
+    named = {name: (weight, -place) for place, (name, weight) in reversed(list(enumerate(_ranges(accept))))}
+    html = named.get(HTML, (0.0, 0))
+    return html[0] > 0 and all(html > named[media] for media in (JSON, GRAPHQL) if media in named)
+
+
 def _preferred(accept: str) -> str | None:
-    ranges = [_range(item) for item in accept.split(",")]
+    ranges = _ranges(accept)
     best: tuple[float, int, str] | None = None
     for media in (JSON, GRAPHQL):
         # The most specific range that matches decides (RFC 9110); places of wildcards don't count.
@@ -41,6 +51,10 @@ def _preferred(accept: str) -> str | None:
 
 
 _cached = lru_cache(maxsize=256)(_preferred)
+
+
+def _ranges(accept: str) -> list[tuple[str, float]]:
+    return [_range(item) for item in accept.split(",")]
 
 
 def _range(item: str) -> tuple[str, float]:

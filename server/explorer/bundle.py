@@ -1,0 +1,48 @@
+"""A build of the explorer as the process serves it: read once at the start, and only what is in it has an address."""
+
+import gzip
+from dataclasses import dataclass
+from pathlib import Path
+
+from server.explorer.place import ASSETS, PAGE
+
+TYPES = {
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".ttf": "font/ttf",
+    ".woff2": "font/woff2",
+    ".png": "image/png",
+}
+_SQUEEZED = ".gz"
+
+
+@dataclass(frozen=True)
+class Asset:
+    """`content` is squeezed by gzip where it says so; nearly everything is, and it is kept in that form only."""
+
+    media_type: str
+    content: bytes
+    squeezed: bool
+
+    @property
+    def plain(self) -> bytes:
+        return gzip.decompress(self.content) if self.squeezed else self.content
+
+
+@dataclass(frozen=True)
+class Bundle:
+    page: str
+    assets: dict[str, Asset]
+
+    @classmethod
+    def read(cls, build: Path) -> "Bundle":
+        """Raises OSError, or KeyError for a file of a kind that TYPES doesn't know."""
+        assets = {}
+        for path in (build / ASSETS).iterdir():
+            if path.suffix != _SQUEEZED:
+                small = path.with_name(path.name + _SQUEEZED)
+                squeezed = small.is_file()
+                content = (small if squeezed else path).read_bytes()
+                assets[path.name] = Asset(TYPES[path.suffix], content, squeezed)
+        return cls((build / PAGE).read_text(encoding="utf-8"), assets)

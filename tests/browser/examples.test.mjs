@@ -1,0 +1,21 @@
+// Every example, as it is opened, gives an answer without a fault.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { inWindow } from "./driver.mjs";
+
+test("every example runs for one of the firm's own people", () =>
+  inWindow(async (explorer) => {
+    await explorer.signInAs("Ada");
+    const titles = await explorer.page.locator(".examples li button").allInnerTexts();
+    assert.ok(titles.length > 10);
+    for (const title of titles) {
+      await explorer.openExample(title);
+      if ((await explorer.until("operation.graphql")).includes("\nsubscription ")) continue; // see live.test.mjs
+      const { data, errors } = await explorer.answer();
+      assert.equal(errors, undefined, title);
+      for (const [field, value] of Object.entries(data)) {
+        assert.notEqual(value, null, `${title}: ${field}`);
+        assert.deepEqual(value.userErrors ?? [], [], title);
+      }
+    }
+  }));

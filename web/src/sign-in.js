@@ -1,0 +1,152 @@
+import { post } from "./http.js";
+
+// So long before its end a token is renewed: longer than a request takes, and less than a short-lived one lives.
+const MARGIN = 30_000;
+const MOST_OF_A_LIFE = 0.25;
+
+const USER = "user { name kind email }";
+const SESSION = "session { accessToken expiresAt refreshToken }";
+const PASSWORD = `mutation SignIn($input: SignInInput!) {
+  signIn(input: $input) { ${SESSION} viewer { ${USER} } userErrors { message } }
+}`;
+const REFRESH = `mutation RefreshSession($input: RefreshSessionInput!) {
+  refreshSession(input: $input) { ${SESSION} userErrors { message } }
+}`;
+const WHO = `query WhoAmI { viewer { ${USER} } }`;
+const OUT = "mutation SignOut { signOut { userErrors { message } } }";
+
+/**
+ * Who is signed in, in this tab of the browser only: two tabs may be two people, and a refresh token, good once, has
+ * one user. Kept in `storage`, so that a reload asks for nothing.
+ */
+export class SignIn {
+  #endpoint;
+  #storage;
+  #listeners = new Set();
+  #renewing = null;
+
+  /** {id, person, accessToken, refreshToken, renewAt}, or null. Pasted tokens are never renewed: two are null. */
+  #held = null;
+  #shown = { person: null, id: null, notice: null };
+
+  constructor(endpoint, storage) {
+    this.#endpoint = endpoint;
+    this.#storage = storage;
+    this.#held = JSON.parse(storage.getItem(KEY) ?? "null");
+    this.#show(null);
+  }
+
+  /** For React: the same object until something has changed. */
+  get shown() {
+    return this.#shown;
+  }
+
+  subscribe(listener) {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Throws an Error that can be shown. */
+  async withPassword(email, password, workspace) {
+    const input = { email, password, ...(workspace ? { workspace } : {}) };
+    const { result, date } = await post(this.#endpoint, { query: PASSWORD, variables: { input } });
+    const payload = payloadOf(result, "signIn");
+    this.#hold({ id: newId(), person: payload.viewer.user, ...tokensOf(payload.session, date) });
+  }
+
+  /** Throws an Error that can be shown. */
+  async withToken(text) {
+    const accessToken = text.trim().replace(/^bearer\s+/i, "");
+    const { result } = await post(this.#endpoint, { query: WHO }, bearer(accessToken));
+    if (!result.data?.viewer) throw new Error(messageOf(result) ?? "This token belongs to nobody.");
+    this.#hold({ id: newId(), person: result.data.viewer.user, accessToken, refreshToken: null, renewAt: null });
+  }
+
+  async out() {
+    const token = await this.token().catch(() => null);
+    this.#hold(null);
+    if (token) await post(this.#endpoint, { query: OUT }, bearer(token)).catch(() => null);
+  }
+
+  /** Without asking the server: for a copy of this sign-in that belongs to another tab. */
+  forget(notice) {
+    this.#hold(null, notice);
+  }
+
+  /**
+   * A token that is good now, or null for nobody. `refused`: one that the server would not take; it is renewed, whatever
+   * the clock says. Throws where the sign-in has ended.
+   */
+  async token(refused = null) {
+    const held = this.#held;
+    if (held === null) return null;
+    const spent = held.renewAt !== null && Date.now() > held.renewAt;
+    if (!spent && held.accessToken !== refused) return held.accessToken;
+    // One at a time: the second would come with a refresh token that the first has spent.
+    this.#renewing ??= this.#renew(held).finally(() => (this.#renewing = null));
+    return this.#renewing;
+  }
+
+  async #renew(held) {
+    const ended = "The sign-in has ended. Sign in again.";
+    if (!held.refreshToken) {
+      this.#hold(null, ended);
+      throw new Error(ended);
+    }
+    const { result, date } = await post(this.#endpoint, {
+      query: REFRESH,
+      variables: { input: { refreshToken: held.refreshToken } },
+    });
+    const session = result.data?.refreshSession?.session;
+    // Somebody else has signed in meanwhile: theirs is what counts.
+    if (this.#held?.id !== held.id) return this.token();
+    if (session) {
+      this.#hold({ ...held, ...tokensOf(session, date) });
+      return session.accessToken;
+    }
+    if (!result.data?.refreshSession) throw new Error(messageOf(result) ?? "The sign-in could not be renewed.");
+    this.#hold(null, ended);
+    throw new Error(ended);
+  }
+
+  #hold(held, notice = null) {
+    this.#held = held;
+    if (held) this.#storage.setItem(KEY, JSON.stringify(held));
+    else this.#storage.removeItem(KEY);
+    this.#show(notice);
+  }
+
+  #show(notice) {
+    const id = this.#held?.id ?? null;
+    if (id !== null && id === this.#shown.id) return; // renewed: nobody else has come
+    this.#shown = { person: this.#held?.person ?? null, id, notice };
+    for (const listener of this.#listeners) listener();
+  }
+}
+
+export const bearer = (token) => (token ? { authorization: `Bearer ${token}` } : {});
+
+const KEY = "parley:sign-in";
+
+/** `date` is the server's clock: its times are compared with its own, and never with this machine's. */
+function tokensOf({ accessToken, refreshToken, expiresAt }, date) {
+  const lifetime = Date.parse(expiresAt) - (Number.isNaN(date) ? Date.now() : date);
+  const margin = Math.min(MARGIN, lifetime * MOST_OF_A_LIFE);
+  return { accessToken, refreshToken, renewAt: Date.now() + lifetime - margin };
+}
+
+function payloadOf(result, name) {
+  const payload = result.data?.[name];
+  if (!payload) throw new Error(messageOf(result) ?? "The server gave no answer.");
+  if (payload.userErrors.length) throw new Error(payload.userErrors.map((error) => error.message).join(" "));
+  return payload;
+}
+
+function messageOf(result) {
+  return result.errors?.map((error) => error.message).join(" ");
+}
+
+// Not crypto.randomUUID, which plain HTTP has only on this machine.
+function newId() {
+  return Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
