@@ -8,12 +8,18 @@ from contextlib import asynccontextmanager
 import redis.asyncio
 from starlette.applications import Starlette
 
+from server.broadcast import Hints
 from server.engine import ParleyEngine
+from server.explorer.mount import explorer
+from server.graphql.execution import Execution
 from server.http.app import build_app
 from server.http.health import NotReady
+from server.hub.hub import Hub
 from server.process import make_pool, make_process
 from server.settings import Settings, load
+from server.start_page import start_page
 from server.task_queue import TaskQueue
+from server.websocket.service import Bounds
 from server.worker import make_app
 
 # A part that has not answered by then is not ready.
@@ -26,7 +32,10 @@ def create_app(settings: Settings | None = None) -> Starlette:
     pool = make_pool(settings)
     tasks = TaskQueue(make_app(settings))
     valkey = redis.asyncio.Redis.from_url(settings.valkey_address, socket_timeout=2, socket_connect_timeout=2)
-    process = make_process(settings, pool, tasks.put)
+    hints = Hints(settings.valkey_address)
+    process = make_process(settings, pool, tasks.put, hints.publish)
+    execution = Execution(ParleyEngine(process), introspection=settings.introspection)
+    hub = Hub(process, execution, hints)
 
     async def ready() -> None:
         async def database() -> None:
@@ -49,6 +58,8 @@ def create_app(settings: Settings | None = None) -> Starlette:
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         # The database may come later: until then requests fail, and /readyz says why.
         await pool.open(wait=False)
+        await hints.open()
+        await hub.open()
         # What is there by now stays, so the collector need not look at it again with each answer.
         gc.collect()
         gc.freeze()
@@ -56,8 +67,20 @@ def create_app(settings: Settings | None = None) -> Starlette:
         try:
             yield
         finally:
+            await hub.close()
+            await hints.close()
             await pool.close()
             await valkey.aclose()
             tasks.close()
 
-    return build_app(ParleyEngine(process), allowed_origins=settings.origins, ready=ready, lifespan=lifespan)
+    shown = explorer(settings)
+    return build_app(
+        execution,
+        allowed_origins=settings.origins,
+        ready=ready,
+        streams=hub,
+        bounds=Bounds(init_seconds=settings.connection_init_seconds),
+        lifespan=lifespan,
+        page=shown.show if shown else None,
+        routes=[*start_page(settings), *(shown.routes if shown else [])],
+    )

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import psycopg
 import redis
 
+from server.explorer.place import built
 from server.settings import SECRET_FILE, Settings, SettingsError, load, read, unknown_variables, variable
 
 OLDEST_POSTGRES = 15
@@ -40,6 +41,7 @@ def examine(environment: Mapping[str, str]) -> list[Finding]:
     findings.extend(_database(settings))
     findings.extend(_valkey(settings))
     findings.extend(_mail(settings))
+    findings.append(_explorer(settings))
     return findings
 
 
@@ -124,6 +126,14 @@ def _mail(settings: Settings) -> Iterator[Finding]:
         yield Finding("warning", "mail", f"{variable('smtp_url')}: does not answer ({type(error).__name__})")
     else:
         yield Finding("ok", "mail", "the server answers")
+
+
+def _explorer(settings: Settings) -> Finding:
+    if not settings.explorer:
+        return Finding("ok", "explorer", "turned off")
+    if built() is None:
+        return Finding("warning", "explorer", f"not built: `make explorer`, or {variable('explorer')}=false")
+    return Finding("ok", "explorer", "built")
 
 
 def _without_password(text: str, settings: Settings) -> str:

@@ -22,6 +22,7 @@ from resolvers.session import begin
 from server.embedded.postgres import EmbeddedPostgres
 from server.embedded.valkey import EmbeddedValkey
 from server.engine import ParleyEngine
+from server.graphql.execution import Execution
 from server.http.app import build_app
 from tests.cast import MEMBERS, PASSWORD, Member, Person, make_cast
 from tests.ledger import Ledger
@@ -139,7 +140,7 @@ async def client(process: Process) -> AsyncIterator[httpx.AsyncClient]:
     async def ready() -> None:
         return None
 
-    app = build_app(ParleyEngine(process), allowed_origins=[ORIGIN], ready=ready)
+    app = build_app(Execution(ParleyEngine(process)), allowed_origins=[ORIGIN], ready=ready)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=ORIGIN) as opened:
         yield opened
 

@@ -17,6 +17,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from models.connection import Connection
 from server.engine import ParleyEngine
+from server.graphql.execution import Execution
 from server.http.app import build_app
 from tests.cast import PASSWORD
 from tests.conftest import ORIGIN, make_process
@@ -78,7 +79,7 @@ async def test_everything_works_through_it_without_prepared_statements(bouncer: 
     async with AsyncConnectionPool(
         bouncer, connection_class=Connection, min_size=1, max_size=6, open=False, kwargs=options
     ) as pool:
-        app = build_app(ParleyEngine(make_process(pool)), allowed_origins=[ORIGIN], ready=ready)
+        app = build_app(Execution(ParleyEngine(make_process(pool))), allowed_origins=[ORIGIN], ready=ready)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=ORIGIN) as client:
 
             async def ask(query: str) -> dict[str, dict[str, dict[str, object]]]:

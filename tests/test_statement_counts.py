@@ -21,6 +21,7 @@ from resolvers.user import create_user
 from schema.build import schema
 from schema.node_id import NodeKind, node_id
 from server.engine import ParleyEngine
+from server.graphql.execution import Execution
 from server.http.app import build_app
 from tests.cast import PASSWORD, Person
 from tests.conftest import ORIGIN, make_process
@@ -277,6 +278,6 @@ async def api(pool: Pool) -> AsyncIterator[httpx.AsyncClient]:
     async def ready() -> None:
         return None
 
-    app = build_app(ParleyEngine(make_process(pool)), allowed_origins=[ORIGIN], ready=ready)
+    app = build_app(Execution(ParleyEngine(make_process(pool))), allowed_origins=[ORIGIN], ready=ready)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=ORIGIN) as client:
         yield client

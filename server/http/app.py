@@ -7,49 +7,58 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import Lifespan
 
-from server.graphql.engine import Engine
 from server.graphql.execution import Execution
-from server.graphql.limits import Limits
+from server.graphql.mutations import Mutations
+from server.graphql.streams import Streams
 from server.http.edge import Edge
 from server.http.graphql import GraphQL
 from server.http.health import Ready, healthz, readyz
+from server.http.navigation import Navigation, Page
 from server.http.plain import http_error
+from server.websocket.entry import GraphQLSocket
+from server.websocket.service import Bounds, Service
 
 
 def build_app(
-    engine: Engine,
+    execution: Execution,
     *,
     allowed_origins: Collection[str],
     ready: Ready,
+    streams: Streams | None = None,
     lifespan: Lifespan[Starlette] | None = None,
-    introspection: bool = True,
-    limits: Limits | None = None,
+    bounds: Bounds | None = None,
+    page: Page | None = None,
     routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
-    """Make the application around an engine.
+    """Make the application around what executes operations.
 
     allowed_origins: whose pages may call (scheme, host and port, as browsers send them in Origin). ready:
     returns when the database and Valkey are reachable, raises `health.NotReady` with the names of what is
-    not. lifespan: what is up while the application is; it is left only after the last mutation has ended.
+    not. streams: what feeds subscriptions; without it there are none. lifespan: what is up while the application
+    is; it is left only after the last mutation has ended. bounds: of a socket. page:
+    what a browser gets that navigates to /graphql.
     """
-    graphql = GraphQL(Execution(engine, limits=limits, introspection=introspection))
+    mutations = Mutations()
+    graphql = GraphQL(execution, mutations)
+    service = Service(execution, mutations, streams, bounds or Bounds())
 
     @asynccontextmanager
     async def alive(app: Starlette) -> AsyncIterator[Any]:
         if lifespan is None:
             yield None
-            await graphql.finish()
+            await mutations.finish()
         else:
             async with lifespan(app) as state:
                 yield state
-                await graphql.finish()
+                await mutations.finish()
 
     return Starlette(
         routes=[
-            Route("/graphql", graphql),
+            Route("/graphql", graphql if page is None else Navigation(graphql, page)),
+            WebSocketRoute("/graphql", GraphQLSocket(service, allowed_origins)),
             Route("/healthz", healthz),
             Route("/readyz", readyz(ready)),
             *routes,

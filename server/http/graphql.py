@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 from server.graphql import error
 from server.graphql.document import Invalid, Operation
 from server.graphql.execution import Execution, Prepared
+from server.graphql.mutations import Mutations
 from server.graphql.payload import encode
 from server.http import accept
 from server.http.bearer import token
@@ -34,10 +35,10 @@ class Answer(NamedTuple):
 class GraphQL:
     """The endpoint, as an ASGI application."""
 
-    def __init__(self, execution: Execution, *, largest_body: int = 1024 * 1024) -> None:
+    def __init__(self, execution: Execution, mutations: Mutations, *, largest_body: int = 1024 * 1024) -> None:
         self._execution = execution
+        self._mutations = mutations
         self._largest_body = largest_body
-        self._mutations: set[asyncio.Task[Answer]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         media: str | None = None
@@ -53,11 +54,6 @@ class GraphQL:
         except Exception as raised:
             answer = _failure(raised, accept.JSON)
         await _send(send, answer, media or accept.JSON)
-
-    async def finish(self, seconds: float = 10.0) -> None:
-        """Wait for mutations that nobody waits for any more, before what they need is taken down."""
-        if self._mutations:
-            await asyncio.wait(self._mutations, timeout=seconds)
 
     async def _answer(self, scope: Scope, head: Head, media: str | None, receive: Receive) -> Answer:
         method = scope["method"]
@@ -78,11 +74,7 @@ class GraphQL:
             raise Refused(400, "Subscriptions are not served by POST and GET.")
         if method != "POST":
             raise Refused(405, "A mutation must be sent by POST.", ((b"allow", b"POST"),))
-        # A task of its own: a client that hangs up, or a server that stops, leaves nothing half done.
-        task = asyncio.create_task(self._executed(prepared, head, media))
-        self._mutations.add(task)
-        task.add_done_callback(self._mutations.discard)
-        return await asyncio.shield(task)
+        return await asyncio.shield(self._mutations.start(self._executed(prepared, head, media)))
 
     async def _executed(self, prepared: Prepared, head: Head, media: str) -> Answer:
         try:

@@ -11,6 +11,7 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 
+from server.graphql.execution import Execution
 from server.http.app import build_app
 from tests.clients.npm import installed
 from tests.http.toy import ToyEngine
@@ -31,7 +32,7 @@ async def _ready() -> None:
 
 @pytest.fixture
 def app(engine: ToyEngine) -> Starlette:
-    return build_app(engine, allowed_origins=[ORIGIN], ready=_ready)
+    return build_app(Execution(engine), allowed_origins=[ORIGIN], ready=_ready)
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def clients() -> Path:
 def server_url() -> Iterator[str]:
     """A real server on a free port, in a thread of its own."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        app = build_app(ToyEngine(), allowed_origins=[ORIGIN], ready=_ready)
+        app = build_app(Execution(ToyEngine()), allowed_origins=[ORIGIN], ready=_ready)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from server.graphql.execution import Execution
 from server.http import health
 from server.http.app import build_app
 from server.http.health import NotReady
@@ -42,7 +43,7 @@ async def test_not_ready_tells_which_part_and_nothing_of_it(engine: ToyEngine) -
     async def ready() -> None:
         raise NotReady("database", "valkey") from OSError("connection to 10.0.0.7 refused")
 
-    async with http_of(build_app(engine, allowed_origins=[], ready=ready)) as http:
+    async with http_of(build_app(Execution(engine), allowed_origins=[], ready=ready)) as http:
         response = await http.get("/readyz")
     assert response.status_code == 503
     assert response.json() == {"status": "not ready", "failed": ["database", "valkey"]}
@@ -52,7 +53,7 @@ async def test_not_ready_when_the_check_itself_fails(engine: ToyEngine, caplog: 
     async def ready() -> None:
         raise Row
 
-    async with http_of(build_app(engine, allowed_origins=[], ready=ready)) as http:
+    async with http_of(build_app(Execution(engine), allowed_origins=[], ready=ready)) as http:
         response = await http.get("/readyz")
     assert response.status_code == 503
     assert response.json()["errorId"] in caplog.text
@@ -65,7 +66,7 @@ async def test_not_ready_when_a_part_does_not_answer(engine: ToyEngine, monkeypa
     async def ready() -> None:
         await asyncio.sleep(60)
 
-    async with http_of(build_app(engine, allowed_origins=[], ready=ready)) as http:
+    async with http_of(build_app(Execution(engine), allowed_origins=[], ready=ready)) as http:
         response = await http.get("/readyz")
     assert (response.status_code, response.json()["failed"]) == (503, ["timeout"])
 
@@ -86,7 +87,7 @@ async def test_a_fault_of_another_route_has_an_id_and_no_text(
 
     async def ready() -> None: ...
 
-    app = build_app(engine, allowed_origins=[ORIGIN], ready=ready, routes=[Route("/fail", fail)])
+    app = build_app(Execution(engine), allowed_origins=[ORIGIN], ready=ready, routes=[Route("/fail", fail)])
     async with http_of(app) as http:
         response = await http.get("/fail", headers={"origin": ORIGIN})
     assert response.status_code == 500
@@ -106,7 +107,7 @@ async def test_the_lifespan_surrounds_the_application(engine: ToyEngine) -> None
 
     async def ready() -> None: ...
 
-    app = build_app(engine, allowed_origins=[], ready=ready, lifespan=lifespan)
+    app = build_app(Execution(engine), allowed_origins=[], ready=ready, lifespan=lifespan)
     async with app.router.lifespan_context(app) as state:
         assert state == {"pool": "the pool"}
     assert journal == ["up", "down"]

@@ -9,6 +9,7 @@ import pytest
 from starlette.applications import Starlette
 
 from server.graphql.execution import Execution
+from server.graphql.mutations import Mutations
 from server.http.graphql import GraphQL
 from tests.http.conftest import Ask
 from tests.http.toy import ToyEngine
@@ -37,8 +38,13 @@ class Client:
 
 
 @pytest.fixture
-def endpoint(engine: ToyEngine) -> GraphQL:
-    return GraphQL(Execution(engine))
+def mutations() -> Mutations:
+    return Mutations()
+
+
+@pytest.fixture
+def endpoint(engine: ToyEngine, mutations: Mutations) -> GraphQL:
+    return GraphQL(Execution(engine), mutations)
 
 
 async def test_a_query_ends_when_its_client_hangs_up(endpoint: GraphQL, engine: ToyEngine) -> None:
@@ -71,14 +77,16 @@ async def test_a_mutation_runs_to_its_end_when_its_client_hangs_up(endpoint: Gra
     assert engine.journal == ["opened", "begun", "done", "closed"]
 
 
-async def test_a_mutation_runs_to_its_end_when_the_server_cancels_it(endpoint: GraphQL, engine: ToyEngine) -> None:
+async def test_a_mutation_runs_to_its_end_when_the_server_cancels_it(
+    endpoint: GraphQL, engine: ToyEngine, mutations: Mutations
+) -> None:
     client = Client(endpoint, "mutation { slow }")
     await engine.begun.wait()
     client.request.cancel()
     with pytest.raises(asyncio.CancelledError):
         await client.request
     asyncio.get_running_loop().call_later(0.05, engine.go_on.set)
-    await endpoint.finish()
+    await mutations.finish()
     assert engine.journal == ["opened", "begun", "done", "closed"]
 
 
@@ -93,7 +101,7 @@ async def test_a_query_that_the_server_cancels_is_cancelled(endpoint: GraphQL, e
 
 
 async def test_a_client_that_hangs_up_before_its_body_has_come(engine: ToyEngine) -> None:
-    client = Client(GraphQL(Execution(engine)), "{ hello }")
+    client = Client(GraphQL(Execution(engine), Mutations()), "{ hello }")
     client.messages.get_nowait()
     client.messages.put_nowait({"type": "http.request", "body": b"{", "more_body": True})
     client.hang_up()
@@ -109,7 +117,7 @@ async def test_the_context_is_closed_before_the_answer_is_sent(engine: ToyEngine
         async def send(self, message: Any) -> None:
             seen.append(list(engine.journal))
 
-    await Slow(GraphQL(Execution(engine)), "{ hello }").request
+    await Slow(GraphQL(Execution(engine), Mutations()), "{ hello }").request
     assert seen == [["opened", "closed"]] * 2
 
 

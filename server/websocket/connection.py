@@ -1,0 +1,309 @@
+"""One socket, from `connection_init` to its end.
+
+Three tasks and what operations run in: one reads, one writes (`outgoing`), and the server's own waits for the first of
+them to end. What the reader does with a message never waits, except where a client would else fill the memory.
+
+Order: a subscription has its position before its client can learn that it is subscribed. So whatever comes behind a
+`subscribe` and could show what has happened since (an operation's result, a pong) waits until the stream has begun.
+Two streams that begin at once need not wait for each other, and nothing waits for a query or a mutation.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Collection, Coroutine
+from typing import Any
+
+from graphql import OperationType
+from starlette.types import Receive, Send
+
+from server import fault
+from server.graphql import error
+from server.graphql.asked import Asked
+from server.graphql.document import Invalid
+from server.graphql.execution import Prepared
+from server.graphql.payload import encode
+from server.graphql.streams import Rejected, Streams
+from server.http.bearer import token
+from server.websocket import frame
+from server.websocket.closing import (
+    BROKEN,
+    TOO_LATE,
+    TRY_AGAIN,
+    TWICE,
+    UNAUTHORIZED,
+    Close,
+    forbidden,
+    malformed,
+    taken,
+)
+from server.websocket.message import Complete, Init, Malformed, Ping, Pong, Subscribe, read
+from server.websocket.operation import Operation
+from server.websocket.outgoing import Gone, Outgoing
+from server.websocket.pongs import Pongs
+from server.websocket.protocol import Straight
+from server.websocket.service import Service
+
+log = logging.getLogger("parley.websocket")
+
+# How long the reader may go on before others have their turn, in seconds.
+_TURN = 0.005
+
+# How long an operation waits for streams before it to begin, in seconds. They fail by themselves, sooner.
+_PATIENCE = 30.0
+
+# How long a client that does not read is waited for with a close, and tasks that were cancelled with their end.
+_FAREWELL = 5.0
+
+
+class Connection:
+    def __init__(self, service: Service, receive: Receive, send: Send, straight: Straight | None = None) -> None:
+        self._service = service
+        self._receive = receive
+        bounds = service.bounds
+        self._outgoing = Outgoing(
+            send,
+            straight,
+            most_frames=bounds.frames,
+            most_bytes=bounds.bytes,
+            stalled=lambda: self.close(TRY_AGAIN),
+        )
+        self._pongs = Pongs(self._outgoing.append)
+        self._operations: dict[str, Operation] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._mutating: set[asyncio.Task[None]] = set()
+        self._beginning: set[asyncio.Task[None]] = set()
+        self._initialised = self._acknowledged = self._closing = False
+        self._viewer: Any | None = None
+        self._reader: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Until the socket is closed, by whomever."""
+        timer = asyncio.get_running_loop().call_later(self._service.bounds.init_seconds, self._hurry)
+        writer = asyncio.create_task(self._write())
+        self._reader = asyncio.create_task(self._read())
+        try:
+            await asyncio.wait((self._reader, writer), return_when=asyncio.FIRST_COMPLETED)
+            if self._closing:
+                await asyncio.wait((writer,), timeout=_FAREWELL)
+        finally:
+            timer.cancel()
+            self._leave()
+            ending = {self._reader, writer, *self._tasks}
+            for task in ending:
+                task.cancel()
+            await asyncio.wait(ending, timeout=_FAREWELL)
+
+    def close(self, close: Close) -> None:
+        """Close the socket at once: what still waits to be sent is not."""
+        if not self._closing:
+            self._closing = True
+            self._leave()
+            self._outgoing.close(close)
+            if self._reader is not None:
+                self._reader.cancel()
+
+    def _leave(self) -> None:
+        """Let go of everything that runs for this client, except its mutations."""
+        for operation in list(self._operations.values()):
+            operation.drop()
+        self._pongs.cancel()
+        self._outgoing.stop()
+
+    def _hurry(self) -> None:
+        if not self._initialised:
+            self.close(TOO_LATE)
+
+    async def _write(self) -> None:
+        try:
+            await self._outgoing.write()
+        except Gone:
+            pass
+        except Exception as raised:
+            fault.record(log, raised, "when a socket was written to")
+
+    async def _read(self) -> None:
+        turn = time.monotonic()
+        try:
+            while not self._closing:
+                await self._take_breath()
+                event = await self._receive()
+                if event["type"] == "websocket.disconnect":
+                    return
+                self._hear(event.get("text"))
+                if time.monotonic() - turn > _TURN:
+                    await asyncio.sleep(0)
+                    turn = time.monotonic()
+        except Exception as raised:
+            fault.record(log, raised, "when a socket was read")
+            self.close(BROKEN)
+
+    async def _take_breath(self) -> None:
+        """Read no further while too much waits to be sent, or to end."""
+        if self._outgoing.full:
+            await self._outgoing.room()
+        await self._pongs.room()
+        # Those that the client has completed don't count as its operations any more, but still take their time to end.
+        if len(self._tasks) + len(self._mutating) >= 2 * self._service.bounds.operations:
+            await asyncio.wait(self._tasks | self._mutating, return_when=asyncio.FIRST_COMPLETED)
+
+    def _hear(self, text: str | None) -> None:
+        if text is None:
+            self.close(malformed("Messages are text, not binary."))
+            return
+        try:
+            message = read(text)
+        except Malformed as why:
+            self.close(malformed(str(why)))
+            return
+        match message:
+            case Subscribe():
+                self._subscribe(message.id, message.asked)
+            case Complete():
+                self._complete(message.id)
+            case Ping():
+                self._pongs.owe(frame.pong(message.payload), self._beginning)
+            case Init():
+                self._init(message.payload)
+            case Pong():
+                pass
+
+    def _init(self, payload: dict[str, Any]) -> None:
+        if self._initialised:
+            self.close(TWICE)
+            return
+        self._initialised = True
+        try:
+            bearer = token(_authorization(payload))
+            viewer = None if bearer is None else self._service.execution.engine.identify(bearer)
+        except Exception as raised:
+            self._refuse(raised)
+            return
+        if viewer is None or self._service.streams is None:
+            self._acknowledge(viewer)
+        else:
+            self._start(self._verify(self._service.streams, viewer))
+
+    async def _verify(self, streams: Streams, viewer: Any) -> None:
+        try:
+            async with asyncio.timeout(self._service.bounds.init_seconds):
+                await streams.verify(viewer)
+        except Exception as raised:
+            self._refuse(raised)
+        else:
+            self._acknowledge(viewer)
+
+    def _refuse(self, raised: Exception) -> None:
+        if error.public_code(raised) == "UNAUTHENTICATED":
+            self.close(forbidden(error.public_message(raised)))
+        else:
+            fault.record(log, raised, "at connection_init")
+            self.close(TRY_AGAIN)
+
+    def _acknowledge(self, viewer: Any | None) -> None:
+        self._viewer = viewer
+        self._acknowledged = True
+        self._outgoing.append(frame.ACK)
+
+    def _complete(self, operation_id: str) -> None:
+        operation = self._operations.get(operation_id)
+        if operation is not None:
+            operation.drop()
+        else:
+            # Its end and this message have crossed: what the client has not read by now would hit the next of that id.
+            self._outgoing.silence(operation_id)
+
+    def _subscribe(self, operation_id: str, asked: Asked) -> None:
+        if not self._acknowledged:
+            self.close(UNAUTHORIZED)
+            return
+        if operation_id in self._operations:
+            self.close(taken(operation_id))
+            return
+        operation = Operation(
+            operation_id, self._outgoing, ended=self._forget, expel=lambda reason: self.close(forbidden(reason))
+        )
+        most = self._service.bounds.operations
+        if len(self._operations) >= most:
+            operation.error([error.told(f"At most {most} operations at once on a connection.", "RATE_LIMITED")])
+            return
+        self._operations[operation_id] = operation
+        try:
+            self._begin(operation, self._service.execution.prepare(asked))
+        except Invalid as invalid:
+            operation.error(error.of_request(invalid.errors, invalid.code))
+        except Exception as raised:
+            operation.error([error.unexpected(raised)])
+
+    def _forget(self, operation: Operation) -> None:
+        if self._operations.get(operation.id) is operation:
+            del self._operations[operation.id]
+
+    def _begin(self, operation: Operation, prepared: Prepared) -> None:
+        if prepared.operation.type is OperationType.SUBSCRIPTION:
+            if self._service.streams is None:
+                operation.error([error.told("Subscriptions are not served here.", "BAD_USER_INPUT")])
+                return
+            task = self._start(self._feed(self._service.streams, operation, prepared))
+            _keep(task, self._beginning)
+            operation.runs_in(task)
+            return
+        work = self._execute(operation, prepared, tuple(self._beginning))
+        if prepared.operation.type is OperationType.MUTATION:
+            _keep(self._service.mutations.start(work), self._mutating)
+        else:
+            operation.runs_in(self._start(work))
+
+    async def _feed(self, streams: Streams, operation: Operation, prepared: Prepared) -> None:
+        try:
+            stream = await streams.subscribe(prepared, self._viewer, operation)
+        except Rejected as rejected:
+            operation.error(rejected.errors)
+        except Exception as raised:
+            self._fail(operation, raised, self._viewer)
+        else:
+            operation.is_fed_by(stream)
+
+    async def _execute(self, operation: Operation, prepared: Prepared, earlier: Collection[asyncio.Task[None]]) -> None:
+        engine = self._service.execution.engine
+        who = None if prepared.operation.selects_only(engine.public_mutations) else self._viewer
+        try:
+            if earlier:
+                await asyncio.wait(earlier, timeout=_PATIENCE)
+            result = await self._service.execution.run(prepared, who)
+            if isinstance(result, list):
+                operation.error(error.of_request(result, "BAD_USER_INPUT"))
+            elif result.errors:
+                errors = error.of_execution(result.errors)
+                operation.result(encode({"errors": errors, "data": result.data}))
+            else:
+                operation.result(encode({"data": result.data}))
+        except Exception as raised:
+            self._fail(operation, raised, who)
+
+    def _fail(self, operation: Operation, raised: Exception, who: Any | None) -> None:
+        """End an operation by an exception outside the execution of a field."""
+        code = error.public_code(raised)
+        if code == "UNAUTHENTICATED" and who is not None:
+            # The sign-in of the connection has ended; a client gets a fresh token and connects anew.
+            self.close(forbidden(error.public_message(raised)))
+        elif code is not None:
+            operation.error([error.told(error.public_message(raised), code)])
+        else:
+            operation.error([error.unexpected(raised)])
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        _keep(task, self._tasks)
+        return task
+
+
+def _keep(task: asyncio.Task[None], tasks: set[asyncio.Task[None]]) -> None:
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
+
+
+def _authorization(payload: dict[str, Any]) -> list[str]:
+    """The values of `authorization`, however it is written; what is no text is malformed as a token too."""
+    values = [value for name, value in payload.items() if name.lower() == "authorization" and value is not None]
+    return [value if isinstance(value, str) else "" for value in values]

@@ -1,0 +1,167 @@
+"""What waits to be sent to one client: bounded, in order, written by one task.
+
+Past the bound nothing is put in any more (`put`), except what ends an operation or answers a message (`append`): of
+those there are as many as messages were read, and nothing is read from a client while its queue is full.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from starlette.types import Send
+
+from server.websocket import frame as frames
+from server.websocket.closing import Close
+from server.websocket.protocol import Straight
+
+# A client that takes nothing for so long while something waits for it is as good as gone, in seconds.
+STALLED = 30.0
+
+
+class Gone(Exception):
+    """There is nobody to send to."""
+
+
+class Sender(Protocol):
+    """Whose frame it is."""
+
+    @property
+    def id(self) -> str: ...
+
+    silent: bool
+    """The client wants no more of it: what still waits is not sent."""
+
+
+class Outgoing:
+    def __init__(
+        self,
+        send: Send,
+        straight: Straight | None = None,
+        *,
+        most_frames: int,
+        most_bytes: int,
+        stalled: Callable[[], None],
+    ) -> None:
+        self._send = send
+        self._straight = straight
+        self._most_frames = most_frames
+        self._most_bytes = most_bytes
+        self._stalled = stalled
+        self._queue: deque[tuple[bytes, Sender | None]] = deque()
+        self._bytes = 0
+        self._written = 0
+        self._writing = False
+        self._closing: Close | None = None
+        self._over = False
+        self._wake: asyncio.Future[None] | None = None
+        self._waiting: list[asyncio.Future[None]] = []
+        self._watch: asyncio.TimerHandle | None = None
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def full(self) -> bool:
+        """At the bound."""
+        return len(self._queue) >= self._most_frames or self._bytes >= self._most_bytes
+
+    @property
+    def half_full(self) -> bool:
+        return len(self._queue) * 2 > self._most_frames or self._bytes * 2 > self._most_bytes
+
+    def put(self, frame: bytes, sender: Sender) -> bool:
+        """False past the bound. A frame larger than the whole bound goes when nothing waits."""
+        if self._queue and (len(self._queue) >= self._most_frames or self._bytes + len(frame) > self._most_bytes):
+            return False
+        self.append(frame, sender)
+        return True
+
+    def append(self, frame: bytes, sender: Sender | None = None) -> None:
+        """Without a bound."""
+        if self._over or (self._idle and self._straight is not None and self._straight(frame)):
+            return
+        self._queue.append((frame, sender))
+        self._bytes += len(frame)
+        if self._watch is None:
+            self._watch = self._loop.call_later(STALLED, self._look, self._written)
+        self._rouse()
+
+    def silence(self, sender_id: str) -> None:
+        """Send nothing any more of what waits under that id."""
+        for _, sender in self._queue:
+            if sender is not None and sender.id == sender_id:
+                sender.silent = True
+
+    async def room(self) -> None:
+        """Wait until it is not half full, or all is over. Who came first puts first."""
+        while self.half_full and not self._over:
+            waiter = self._loop.create_future()
+            self._waiting.append(waiter)
+            await waiter
+
+    def close(self, close: Close) -> None:
+        """Send this and nothing that waits."""
+        self.stop()
+        self._closing = close
+        self._rouse()
+
+    def stop(self) -> None:
+        """Send nothing any more, and keep nobody waiting."""
+        self._over = True
+        self._queue.clear()
+        self._bytes = 0
+        self._release()
+        if self._watch is not None:
+            self._watch.cancel()
+
+    async def write(self) -> None:
+        """Until the close is sent. Raises Gone."""
+        try:
+            while self._closing is None:
+                while self._queue:
+                    frame, sender = self._queue.popleft()
+                    self._bytes -= len(frame)
+                    if sender is None or not sender.silent:
+                        self._writing = True
+                        await self._write(frame)
+                        self._writing = False
+                    self._written += 1
+                    if self._waiting and not self.half_full:
+                        self._release()
+                if self._closing is None:
+                    self._wake = self._loop.create_future()
+                    await self._wake
+            code, reason = self._closing
+            await self._send({"type": "websocket.close", "code": code, "reason": reason})
+        except (OSError, RuntimeError):
+            # Uvicorn raises the second after a close that it has sent by itself.
+            raise Gone from None
+
+    @property
+    def _idle(self) -> bool:
+        """Nothing is on its way that must go before."""
+        return not self._queue and not self._writing
+
+    async def _write(self, frame: bytes) -> None:
+        if self._straight is None or not self._straight(frame):
+            await frames.write(self._send, frame)
+
+    def _rouse(self) -> None:
+        if self._wake is not None:
+            if not self._wake.done():
+                self._wake.set_result(None)
+            self._wake = None
+
+    def _release(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for waiter in waiting:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    def _look(self, written: int) -> None:
+        self._watch = None
+        if not self._queue:
+            return
+        if self._written == written:
+            self._stalled()
+        else:
+            self._watch = self._loop.call_later(STALLED, self._look, self._written)

@@ -1,0 +1,58 @@
+"""Answers to pings, in their turn.
+
+A client may learn from a pong that a subscription before it has its position, so a pong waits for those.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+# A client that hears nothing for so long thinks that the connection is dead, in seconds.
+PATIENCE = 5.0
+
+# So many pings may wait; then nothing more is read.
+_MOST = 100
+
+
+class _Owed(NamedTuple):
+    frame: bytes
+    after: tuple[asyncio.Task[Any], ...]
+    until: float
+
+
+class Pongs:
+    def __init__(self, append: Callable[[bytes], None]) -> None:
+        self._append = append
+        self._owed: deque[_Owed] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._loop = asyncio.get_running_loop()
+
+    def owe(self, frame: bytes, after: Iterable[asyncio.Task[Any]]) -> None:
+        """Send it when those tasks have ended."""
+        tasks = tuple(after)
+        if self._task is None and not tasks:
+            self._append(frame)
+            return
+        self._owed.append(_Owed(frame, tasks, self._loop.time() + PATIENCE))
+        if self._task is None:
+            self._task = asyncio.create_task(self._answer())
+
+    async def room(self) -> None:
+        """Wait while too many wait."""
+        if len(self._owed) >= _MOST and self._task is not None:
+            await asyncio.wait((self._task,))
+
+    def cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _answer(self) -> None:
+        while self._owed:
+            owed = self._owed[0]
+            pending = [task for task in owed.after if not task.done()]
+            if pending:
+                await asyncio.wait(pending, timeout=max(0.0, owed.until - self._loop.time()))
+            self._owed.popleft()
+            self._append(owed.frame)
+        self._task = None

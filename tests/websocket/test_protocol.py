@@ -1,0 +1,96 @@
+"""What Parley adds to uvicorn's protocol: frames that go straight, and nothing read from who does not read."""
+
+import asyncio
+import base64
+import os
+import socket
+
+import pytest
+from starlette.applications import Starlette
+from websockets.frames import Frame, Opcode
+
+from server.websocket.protocol import _head
+from tests.websocket.conftest import SECONDS, Client, Dial, Server, serving
+from tests.websocket.toy import ToyStreams
+
+HANDSHAKE = (
+    "GET /graphql HTTP/1.1\r\nHost: parley.test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n"
+).encode()
+
+# Of the WebSocket itself, not of GraphQL's protocol: masked as a client's, with a mask of zeros.
+PING = b"\x89\xfd" + b"\0\0\0\0" + b"x" * 125
+PONG = b"\x8a\x7d" + b"x" * 125
+
+
+async def test_a_client_that_only_pings_fills_no_memory(server: Server) -> None:
+    loop = asyncio.get_running_loop()
+    host, port = server.address.split(":")
+    with socket.socket() as wire:
+        wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        wire.setblocking(False)
+        await loop.sock_connect(wire, (host, int(port)))
+        await loop.sock_sendall(wire, HANDSHAKE)
+        assert b" 101 " in await loop.sock_recv(wire, 4_096)
+
+        flood = asyncio.create_task(loop.sock_sendall(wire, PING * 60_000))
+        await asyncio.wait((flood,), timeout=1)
+        assert server.unsent() < 512 * 1024
+
+        answered = bytearray()
+        while len(answered) < 60_000 * len(PONG):
+            answered += await asyncio.wait_for(loop.sock_recv(wire, 1_000_000), SECONDS)
+        await flood
+        assert answered == PONG * 60_000
+
+
+@pytest.mark.parametrize("length", [0, 1, 80, 125, 126, 127, 65_535, 65_536, 300_000])
+async def test_a_frame_of_any_length_goes_straight(client: Client, streams: ToyStreams, length: int) -> None:
+    await client.subscribe("1")
+    await client.settled()
+    frame = len('{"id":"1","type":"next","payload":{"data":{"tick":""}}}')
+    for text in ("x" * length, "x" * max(0, length - frame), "ä" * (max(0, length - frame) // 2)):
+        assert streams.feeds[0].give(text)
+        assert (await client.hear())["payload"] == {"data": {"tick": text}}
+
+
+@pytest.mark.parametrize("length", [0, 125, 126, 65_535, 65_536])
+def test_a_frame_is_as_short_as_can_be(length: int) -> None:
+    payload = b"x" * length
+    assert _head(length) + payload == Frame(Opcode.TEXT, payload).serialize(mask=False)
+
+
+async def test_frames_keep_their_order_whichever_way_they_go(dial: Dial, streams: ToyStreams) -> None:
+    client = await dial(max_queue=1)
+    await client.init()
+    await client.subscribe("1")
+    await client.settled()
+    (feed,) = streams.feeds
+
+    async def give() -> None:
+        for number in range(3_000):
+            if feed.outlet.full:
+                await feed.outlet.room()
+            assert feed.give([number, "x" * 10_000])
+            if number % 7 == 0:
+                await asyncio.sleep(0)
+        feed.outlet.complete()
+
+    giving = asyncio.create_task(give())
+    for number in range(3_000):
+        assert (await client.hear())["payload"]["data"]["tick"][0] == number
+    assert await client.hear() == {"id": "1", "type": "complete"}
+    await giving
+
+
+async def test_under_another_server_all_goes_by_send(app: Starlette, streams: ToyStreams) -> None:
+    async with serving(app, ws="websockets-sansio") as server, server.dial() as client:
+        await client.init()
+        await client.subscribe("1")
+        await client.settled()
+        for number in range(100):
+            assert streams.feeds[0].give(f"{number} ä")
+        streams.feeds[0].outlet.complete()
+        heard = await client.heard_until_settled()
+        assert [each["payload"]["data"]["tick"] for each in heard[:-1]] == [f"{number} ä" for number in range(100)]

@@ -1,0 +1,83 @@
+"""A socket without a network: a test says what comes in, and when what goes out is taken."""
+
+import asyncio
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from server.graphql.execution import Execution
+from server.graphql.mutations import Mutations
+from server.graphql.streams import Streams
+from server.websocket.entry import PROTOCOL, GraphQLSocket
+from server.websocket.protocol import EXTENSION
+from server.websocket.service import Bounds, Service
+from tests.http.toy import ToyEngine
+
+
+class Wire:
+    def __init__(
+        self, engine: ToyEngine, streams: Streams, bounds: Bounds, straight: Callable[[bytes], bool] | None = None
+    ) -> None:
+        self.incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.incoming.put_nowait({"type": "websocket.connect"})
+        self.say(type="connection_init")
+        self.sent: list[Any] = []
+        self.closed: dict[str, Any] | None = None
+        self.received = 0
+        self._endless: Iterator[dict[str, Any]] | None = None
+        self.taken = asyncio.Event()
+        """Cleared, the client takes nothing."""
+        self.taken.set()
+        self.mutations = Mutations()
+        endpoint = GraphQLSocket(Service(Execution(engine), self.mutations, streams, bounds), ())
+        scope: dict[str, Any] = {"type": "websocket", "path": "/graphql", "headers": [], "subprotocols": [PROTOCOL]}
+        if straight is not None:
+            scope["extensions"] = {EXTENSION: {"write": straight}}
+        self.task = asyncio.create_task(endpoint(scope, self._receive, self._send))
+
+    def say(self, **message: Any) -> None:
+        self.incoming.put_nowait({"type": "websocket.receive", "text": json.dumps(message)})
+
+    def subscribe(self, id: str, query: str = "subscription { tick }") -> None:
+        self.say(id=id, type="subscribe", payload={"query": query})
+
+    def flood(self, messages: Callable[[int], dict[str, Any]]) -> None:
+        """Say these, by their number, whenever nothing else is said."""
+        self._endless = map(messages, itertools.count())
+        self.say(**next(self._endless))
+
+    async def settled(self) -> None:
+        """Nothing goes on any more: what could be done without waiting has been done."""
+        for _ in range(60):
+            await asyncio.sleep(0)
+
+    async def take_one(self) -> None:
+        """Take what is being sent, and no more."""
+        self.taken.set()
+        self.taken.clear()  # who waits by now has been let go all the same
+        await self.settled()
+
+    async def hang_up(self) -> None:
+        self._endless = None
+        self.incoming.put_nowait({"type": "websocket.disconnect", "code": 1005})
+        await self.ended()
+
+    async def ended(self) -> None:
+        """By itself: `wait_for` would cancel it in the end, and the endpoint takes that for the server's stop."""
+        done, _ = await asyncio.wait((self.task,), timeout=10)
+        assert done
+
+    async def _receive(self) -> dict[str, Any]:
+        self.received += 1
+        if self._endless is not None and self.incoming.empty():
+            return {"type": "websocket.receive", "text": json.dumps(next(self._endless))}
+        return await self.incoming.get()
+
+    async def _send(self, message: Any) -> None:
+        await self.taken.wait()
+        if message["type"] == "websocket.send":
+            self.sent.append(json.loads(message["text"]))
+        elif message["type"] == "websocket.close":
+            self.closed = message
+            self.incoming.put_nowait({"type": "websocket.disconnect", "code": message["code"]})
