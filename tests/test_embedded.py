@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -144,6 +145,50 @@ def test_orphans_that_still_work_are_ended_at_the_next_start(folder: Path) -> No
         assert processes_in(server.data, "postgres")
         with server_in(folder) as second:
             assert read(second.url) == [1]
+
+
+def test_orphans_never_write_that_all_is_well(folder: Path) -> None:
+    """A checkpointer that is asked to end does, in the midst of its work, though nobody has stopped the others."""
+    server = server_in(folder)
+    server.start()
+    write(server.url, 1)
+    [checkpointer] = [
+        process
+        for process in processes_in(server.data, "postgres")
+        if b"checkpointer" in Path(f"/proc/{process}/cmdline").read_bytes()
+    ]
+    with contextlib.closing(psycopg.connect(server.url, autocommit=True)) as connection:
+        connection.execute("CREATE TABLE large AS SELECT repeat('x', 500) FROM generate_series(1, 20000)")
+        connection.pgconn.send_query(b"CHECKPOINT")
+        # Held where it looks for signals before it looks for its postmaster.
+        os.kill(checkpointer, signal.SIGSTOP)
+        assert server.pid
+        os.kill(server.pid, signal.SIGKILL)
+        continued = threading.Timer(0.5, os.kill, (checkpointer, signal.SIGCONT))
+        continued.start()
+        server.stop()
+        continued.join()
+    with server:
+        assert read(server.url) == [1]
+        assert "was not properly shut down" in server.log.read_text()
+
+
+def test_a_server_that_died_is_tidied_up_after_within_its_lock(folder: Path) -> None:
+    for server, other in ((server_in(folder), server_in(folder)), (EmbeddedValkey(folder), EmbeddedValkey(folder))):
+        server.start()
+        assert server.pid
+        os.kill(server.pid, signal.SIGKILL)
+        os.waitid(os.P_PID, server.pid, os.WEXITED | os.WNOWAIT)
+        server.tidy()
+        with pytest.raises(EmbeddedError, match="in use already"):
+            other.start()
+        again = server.command().start(subprocess.DEVNULL)
+        server._wait_until_ready(again)
+        again.send_signal(server.command().stop)
+        again.wait()
+        server.stop()
+        with other:
+            pass
 
 
 def test_a_lock_file_of_before_the_power_failed_does_no_harm(folder: Path) -> None:

@@ -12,8 +12,10 @@ from pathlib import Path
 
 from server.embedded import EmbeddedError
 
-# What PostgreSQL calls fast and immediate, and then no more asking; with the seconds that each has.
-WAYS = ((signal.SIGINT, 15.0), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0))
+# What PostgreSQL calls immediate, and then no more asking; with the seconds that each has. Its fast shutdown (SIGINT)
+# is for a postmaster to order: a checkpointer that gets it without one writes that all is well while others may still
+# commit, and the next start would not recover what they committed.
+WAYS = ((signal.SIGQUIT, 15.0), (signal.SIGKILL, 5.0))
 
 
 def processes_in(folder: Path, program: str) -> list[int]:
@@ -29,7 +31,7 @@ def processes_in(folder: Path, program: str) -> list[int]:
 
 
 def end_processes_in(folder: Path, program: str) -> None:
-    """In order if they can, else by force. Raises EmbeddedError if some remain all the same."""
+    """Leaves the tidying to the next start. Raises EmbeddedError if some remain all the same."""
     for way, seconds in WAYS:
         deadline = time.monotonic() + seconds
         signalled: set[int] = set()

@@ -138,12 +138,8 @@ class EmbeddedPostgres(EmbeddedService):
             self._binaries()
             if self._place.private and self._place.folder != self._folder:
                 self._set_aside_if_abandoned()
-            make_folder(self._sockets, self._place.user)
             self._make_database()
-            # Nobody is there: that was just made sure. PostgreSQL would believe these, as long as the process that it
-            # names has only died and not been reaped.
-            for left in (self._data / "postmaster.pid", *self._sockets.glob(".s.PGSQL.*")):
-                left.unlink(missing_ok=True)
+            self.tidy()
         except BaseException:
             self._lock.release()
             raise
@@ -170,6 +166,14 @@ class EmbeddedPostgres(EmbeddedService):
                 return True
         except (OSError, IndexError, psycopg.OperationalError):
             return False
+
+    def tidy(self) -> None:
+        self._end_orphans()
+        make_folder(self._sockets, self._place.user)
+        # Nobody is there: that was just made sure. PostgreSQL would believe these, as long as the process that it
+        # names has only died and not been reaped.
+        for left in (self._data / "postmaster.pid", *self._sockets.glob(".s.PGSQL.*")):
+            left.unlink(missing_ok=True)
 
     def release(self) -> None:
         """Sees that no process of a server that was killed is left, and gives the lock back."""

@@ -15,8 +15,8 @@ from server.embedded.command import Command
 
 
 class EmbeddedService(ABC):
-    """The supervisor calls `prepare`, runs `command` itself and asks `ready`; everybody else calls `start` and `stop`
-    (or uses it in a `with`). All of it blocks, for parts of a second each."""
+    """The supervisor calls `prepare`, runs `command` itself and asks `ready`, and calls `tidy` before it runs it again;
+    everybody else calls `start` and `stop` (or uses it in a `with`). All of it blocks, for parts of a second each."""
 
     name: str
     muted: Sequence[str] = ()  # lines with one of these in them tell nobody anything
@@ -36,6 +36,10 @@ class EmbeddedService(ABC):
     @abstractmethod
     def ready(self) -> bool:
         """Whether it answers, found out by asking it."""
+
+    @abstractmethod
+    def tidy(self) -> None:
+        """Clears away what a server that died has left in the way of its next start. Its folder stays locked."""
 
     @abstractmethod
     def release(self) -> None:

@@ -3,8 +3,11 @@
     await Supervisor(stages, output).run(announce)
 
 The parts of a stage start at once; the next stage begins when each of them is ready, or, for a step, has ended well.
-They end in the opposite order. What ends the whole: a signal (Ctrl-C, SIGTERM, the terminal's death), or the death of
-any part, which is told with its last lines. A second Ctrl-C waits for nothing any more.
+They end in the opposite order. What ends the whole is a signal (Ctrl-C, SIGTERM, the terminal's death); a second
+Ctrl-C waits for nothing any more.
+
+A part that dies once everything was ready is started again, and the others go on. A death before that, or one too many,
+ends the whole. Each is told with its last lines.
 
 Nothing is left behind: who doesn't end by its deadline is killed with its process group, and if the supervisor itself
 is killed, the system signals its children (see `launch`).
@@ -28,19 +31,26 @@ LAST_LINES = 20
 LONGEST_LINE = 8192  # bytes; longer ones are shown in pieces
 PAUSE = 0.02  # seconds between two questions whether a part is ready
 
+# A part that dies so often within so many seconds is broken, and would only flicker. Before that it is started again
+# at once the first time, and for each death lately that went before, so many seconds later.
+DEATHS = 5
+LATELY = 60.0
+BACK_OFF = 1.0
+
 COLOURS = (36, 33, 32, 35, 34, 31)
 
 
 @dataclass(frozen=True)
 class Part:
     """`ready` is asked until it says yes, within `start_seconds`; a part without it is ready at once. A `step` is
-    over when its process has ended with 0. `ended` is called after the end of its process, however that came. Lines
-    with a text of `muted` in them are not shown."""
+    over when its process has ended with 0. `tidy` is called before a part that died is started again, `ended` when it
+    is over for good, however that came. Lines with a text of `muted` in them are not shown."""
 
     name: str
     command: Command
     ready: Callable[[], bool] | None = None
     step: bool = False
+    tidy: Callable[[], None] | None = None
     ended: Callable[[], None] | None = None
     start_seconds: float = 60.0
     stop_seconds: float = 15.0
@@ -69,7 +79,7 @@ class Output:
 
 
 class Death(Exception):
-    """A part that ended though nobody asked it to, or that never became ready."""
+    """The end of the whole: a part ended though nobody asked it to, or never became ready."""
 
 
 class Supervisor:
@@ -78,26 +88,29 @@ class Supervisor:
     def __init__(self, stages: Sequence[Sequence[Part]], output: Output) -> None:
         self._stages = stages
         self._output = output
-        self._running: list[_Running] = []
-        self._deaths: asyncio.Queue[_Running] = asyncio.Queue()
+        self._running: dict[str, _Running] = {}  # by the part's name; of one that died, the last
         self._asked = asyncio.Event()  # to stop
         self._hurried = asyncio.Event()  # to stop at once
 
     async def run(self, announce: Callable[[], str] | None = None) -> int:
         """Says what `announce` gives once everything is ready. Returns the exit status: 0 after a signal, 1 after
-        the death of a part."""
+        the death of a part that is not started again."""
         status = 0
+        # Each part has one process at a time: its waiter is done before the next one starts.
         with _signals(self.stop), ThreadPoolExecutor(sum(map(len, self._stages))) as waiters:
             try:
                 await self._first(self._start_all(waiters), self._asked.wait())
                 if not self._asked.is_set():
                     if announce:
                         self._output.say(announce())
-                    await self._first(self._watch(), self._asked.wait())
+                    lasting = [running for running in self._running.values() if not running.part.step]
+                    kept = [self._keep(running, waiters) for running in lasting]
+                    await self._first(*kept, self._asked.wait())
             except Death as death:
                 status = 1
                 self._output.say(f"\n{death}")
-            await self._stop_all()
+            finally:
+                await self._stop_all()
         return status
 
     def stop(self, at_once_if_repeated: bool = False) -> None:
@@ -113,17 +126,45 @@ class Supervisor:
         for stage in self._stages:
             started = [self._start(part, waiters) for part in stage]
             waiting = asyncio.gather(*(running.become_ready() for running in started))
-            await self._first(waiting, self._watch())
+            await self._first(waiting, *(self._watch(running) for running in self._running.values()))
 
     def _start(self, part: Part, waiters: ThreadPoolExecutor) -> "_Running":
-        running = _Running(part, self._output, self._deaths, waiters)
-        self._running.append(running)
+        try:
+            running = self._running[part.name] = _Running(part, self._output, waiters)
+        except OSError as error:
+            raise Death(f"{part.name} cannot be started: {error.strerror}") from error
         return running
 
-    async def _watch(self) -> None:
-        """Ends, by Death, when a part does."""
-        running = await self._deaths.get()
+    async def _watch(self, running: "_Running") -> None:
+        """Ends, by Death, when that one dies."""
+        await running.death()
         raise Death(running.obituary())
+
+    async def _keep(self, running: "_Running", waiters: ThreadPoolExecutor) -> None:
+        """Starts its part again each time it dies. Ends, by Death, when that is once too often."""
+        part = running.part
+        deaths: list[float] = []
+        while True:
+            await running.death()
+            now = time.monotonic()
+            deaths = [*(death for death in deaths if death > now - LATELY), now]
+            if len(deaths) == DEATHS:
+                raise Death(running.obituary(f", which is its death number {DEATHS} within {LATELY:.0f} seconds"))
+            pause = (len(deaths) - 1) * BACK_OFF
+            when = f" in {pause:g} s" if pause else ""
+            self._output.say(running.obituary(f" and is started again{when}"))
+            await asyncio.sleep(pause)
+            if part.tidy:
+                try:
+                    part.tidy()
+                except (EmbeddedError, OSError) as error:
+                    raise Death(f"{part.name} cannot be started again: {error}") from error
+            running = self._start(part, waiters)
+            await self._first(self._return(running), running.death())
+
+    async def _return(self, running: "_Running") -> None:
+        await running.become_ready()
+        self._output.say(f"{running.part.name} is {'ready' if running.part.ready else 'running'} again")
 
     async def _first(self, *ways: Awaitable[object]) -> None:
         """Waits for the first of these to end and drops the others."""
@@ -139,21 +180,18 @@ class Supervisor:
 
     async def _stop_all(self) -> None:
         for stage in reversed(self._stages):
-            await asyncio.gather(*(running.stop(self._hurried) for running in self._running if running.part in stage))
+            started = [self._running[part.name] for part in stage if part.name in self._running]
+            await asyncio.gather(*(running.stop(self._hurried) for running in started))
 
 
 class _Running:
     """A part's process."""
 
-    def __init__(
-        self, part: Part, output: Output, deaths: "asyncio.Queue[_Running]", waiters: ThreadPoolExecutor
-    ) -> None:
+    def __init__(self, part: Part, output: Output, waiters: ThreadPoolExecutor) -> None:
         self.part = part
         self._output = output
-        self._deaths = deaths
         self._last_lines: deque[str] = deque(maxlen=LAST_LINES)
         self._unfinished = b""
-        self._stopping = False
         self._ended = asyncio.Event()
         # Started from the main thread, which lives as long as the process: the children's lives hang on it.
         self._pipe, theirs = os.pipe2(os.O_CLOEXEC) if hasattr(os, "pipe2") else os.pipe()
@@ -179,7 +217,6 @@ class _Running:
                 await asyncio.sleep(PAUSE)
 
     async def stop(self, hurried: asyncio.Event) -> None:
-        self._stopping = True
         if not self._ended.is_set():
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(self.part.command.stop)
@@ -197,13 +234,19 @@ class _Running:
             except EmbeddedError as error:
                 self._output.line(self.part.name, str(error))
 
-    def obituary(self) -> str:
+    async def death(self) -> None:
+        """Waits for its end, where that is one; a step that is done didn't die."""
+        await self._ended.wait()
+        if self.part.step and self._process.returncode == 0:
+            await asyncio.Event().wait()
+
+    def obituary(self, what_follows: str = "") -> str:
         status = self._process.returncode
         how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with exit status {status}"
         if not self._last_lines:
-            return f"{self.part.name} {how}. It said nothing."
+            return f"{self.part.name} {how}{what_follows}. It said nothing."
         lines = "\n".join(f"    {line}" for line in self._last_lines)
-        return f"{self.part.name} {how}. Its last lines:\n{lines}"
+        return f"{self.part.name} {how}{what_follows}. Its last lines:\n{lines}"
 
     def _wait(self, loop: asyncio.AbstractEventLoop) -> None:
         """In a thread of its own."""
@@ -217,8 +260,6 @@ class _Running:
     def _has_ended(self) -> None:
         self._read(last=True)
         self._ended.set()
-        if not self._stopping and not (self.part.step and self._process.returncode == 0):
-            self._deaths.put_nowait(self)
 
     def _kill_group(self) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -19,6 +19,7 @@ from server.embedded.postgres import EmbeddedPostgres
 from server.embedded.service import EmbeddedService
 from server.embedded.supervisor import Output, Part, Supervisor
 from server.embedded.valkey import EmbeddedValkey
+from server.explorer.place import built
 from server.settings import Settings, variable
 
 LOCAL = "127.0.0.1"
@@ -76,6 +77,7 @@ def _part_of(service: EmbeddedService) -> Part:
         service.name,
         service.command(),
         ready=service.ready,
+        tidy=service.tidy,
         ended=service.release,
         start_seconds=service.start_seconds,
         stop_seconds=service.stop_seconds,
@@ -85,7 +87,10 @@ def _part_of(service: EmbeddedService) -> Part:
 
 def welcome(settings: Settings) -> str:
     address = settings.public_address
-    lines = ["", "Parley is ready.", "", f"  GraphQL    {address}/graphql"]
+    lines = ["", "Parley is ready.", "", f"  start      {address}/", f"  GraphQL    {address}/graphql"]
+    if settings.explorer:
+        there = f"{address}/graphql, in a browser" if built() else "not built: make explorer"
+        lines.append(f"  explorer   {there}")
     if settings.embedded_mail:
         lines.append(f"  mail       http://localhost:{settings.mail_page_port}")
     if not settings.production:

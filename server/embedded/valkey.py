@@ -74,9 +74,8 @@ class EmbeddedValkey(EmbeddedService):
             raise EmbeddedError(f"{error.filename or self._folder}: {error.strerror}") from error
         self._lock.take()
         try:
-            make_folder(self._socket.parent, None)
             make_folder(self._work, None)
-            self._socket.unlink(missing_ok=True)
+            self.tidy()
         except BaseException:
             self._lock.release()
             raise
@@ -103,6 +102,10 @@ class EmbeddedValkey(EmbeddedService):
                 return bool(client.ping())
         except redis.RedisError:
             return False
+
+    def tidy(self) -> None:
+        make_folder(self._socket.parent, None)
+        self._socket.unlink(missing_ok=True)
 
     def release(self) -> None:
         self._lock.release()
