@@ -14,6 +14,8 @@ from resolvers.operation import Transaction, operate
 from resolvers.process import Process
 from schema.node_id import NodeKind, key_of
 from server.embedded.valkey import EmbeddedValkey
+from server.settings import Settings
+from server.worker import Beat, make_app
 from tests.cast import Person
 from tests.races import held, rows
 from tests.running import running
@@ -130,3 +132,12 @@ async def test_a_real_worker_and_beat_do_what_is_owed_though_nobody_queued_it(
             while await rows(process, "SELECT 1 FROM work"):
                 await asyncio.sleep(0.05)
     assert len(await kinds(process, EventKind.ROOM_MANAGER_CHANGED)) == 1
+
+
+def test_a_beat_that_meets_no_broker_says_so_in_one_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    app = make_app(Settings(broker_url=f"redis+socket://{tmp_path}/nobody", data_dir=tmp_path))
+    entry = Beat.Entry(name="sweep", task="work.sweep_due", schedule=1.0, app=app)
+    Beat(app=app, lazy=True).apply_entry(entry)
+    (record,) = caplog.records
+    assert record.getMessage().startswith("could not queue work.sweep_due (")
+    assert record.exc_info is None
