@@ -157,10 +157,32 @@ events_from = Statement(
 # What happened in some rooms, for who resumes.
 events_of_rooms = Statement(
     sa.select(*columns(EventRow, events))
-    .where(of_workspace, events.c.position > integer("after"), events.c.room_id == sa.any_(uuids("room_ids")))
+    .where(
+        of_workspace,
+        events.c.position > integer("after"),
+        events.c.position <= integer("up_to"),
+        events.c.room_id == sa.any_(uuids("room_ids")),
+    )
     .order_by(events.c.position)
     .limit(integer("limit")),
     EventRow,
+)
+
+
+class SpanEnd(NamedTuple):
+    position: int
+    stamp: int
+    is_newest: bool
+
+
+# The last event up to a position, and whether it is the newest of the line.
+_newest_position = sa.select(sa.func.max(events.c.position)).where(of_workspace).scalar_subquery()
+end_of_span = Statement(
+    sa.select(events.c.position, events.c.stamp, events.c.position == _newest_position)
+    .where(of_workspace, events.c.position <= integer("up_to"))
+    .order_by(events.c.position.desc())
+    .limit(1),
+    SpanEnd,
 )
 
 # Which cursors are good: each must name an event that is there.

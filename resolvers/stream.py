@@ -132,13 +132,33 @@ async def read_on(connection: Connection, workspace_id: UUID, own: Position, lim
     return rows[1:]
 
 
+class LogPage(NamedTuple):
+    """Events of a part of the line, the event that the part ends with, and whether that is the newest."""
+
+    events: list[EventRow]
+    end: Position
+    is_last: bool
+
+
 async def log_of_rooms(
-    connection: Connection, workspace_id: UUID, after: int, room_ids: Sequence[UUID], limit: int
-) -> list[EventRow]:
-    """What happened in these rooms behind a position."""
-    return await events.events_of_rooms.all(
-        connection, workspace_id=workspace_id, after=after, room_ids=list(room_ids), limit=limit
+    connection: Connection, workspace_id: UUID, start: Position, room_ids: Sequence[UUID], *, limit: int, span: int
+) -> LogPage:
+    """What happened in these rooms behind an event that is there: `limit` events at the most, of the next `span` of the
+    line."""
+    up_to = start.position + span
+    ends = await events.end_of_span.send(connection, workspace_id=workspace_id, up_to=up_to)
+    found = await events.events_of_rooms.all(
+        connection,
+        workspace_id=workspace_id,
+        after=start.position,
+        up_to=up_to,
+        room_ids=list(room_ids),
+        limit=limit,
     )
+    end = await events.end_of_span.one_of(ends)
+    if len(found) == limit and found[-1].position < end.position:
+        return LogPage(found, found[-1].at, is_last=False)
+    return LogPage(found, Position(end.position, end.stamp), end.is_newest)
 
 
 async def standing(connection: Connection, workspace_id: UUID, positions: Sequence[Position]) -> set[Position]:

@@ -210,9 +210,13 @@ def _live(at: Sample) -> Iterator[Hot]:
     yield Hot("newest event", event.newest_event, here(at), Promise(1))
     yield Hot("the sweep of watched workspaces", event.newest_events, {"workspace_ids": [at.workspace_id]}, Promise(2))
     yield Hot("reading on", event.events_from, here(at, position=at.position, limit=201), Promise(201))
-    log = {"after": at.position, "room_ids": [at.long], "limit": 200}
-    # What happened elsewhere in between is read and left out.
-    yield Hot("the log of a room", event.events_of_rooms, here(at, **log), Promise(20 * 200))
+    span = 5_000
+    log = {"after": at.position, "up_to": at.position + span, "limit": 200}
+    yield Hot("the log of a room", event.events_of_rooms, here(at, room_ids=[at.long], **log), Promise(span))
+    yield Hot(
+        "the log of a quiet room", event.events_of_rooms, here(at, room_ids=[at.workspace_id], **log), Promise(span)
+    )
+    yield Hot("where a part of the log ends", event.end_of_span, here(at, up_to=log["up_to"]), Promise(2))
     yield Hot("whether cursors stand", event.positions_that_stand, here(at, positions=[at.position]), Promise(1))
     yield Hot("seats of who subscribes", seat.seats, here(at, **seats), Promise(5 * listeners))
     yield Hot("seats that are lost", seat.lost_seats, here(at, **seats), Promise(5 * listeners))

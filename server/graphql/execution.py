@@ -1,5 +1,6 @@
 """From what a client asks to a result: document (cached), cost, context, execution."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from graphql import ExecutionResult, GraphQLError
@@ -7,10 +8,12 @@ from graphql.execution import Executor
 from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
+from server.graphql import error
 from server.graphql.asked import Asked
 from server.graphql.document import Document, Documents, Invalid, Operation
 from server.graphql.engine import Engine
 from server.graphql.limits import Limits
+from server.graphql.payload import encode
 
 _MOST_COERCION_ERRORS = 25
 
@@ -54,6 +57,11 @@ class Execution:
             raise Invalid("QUERY_TOO_COMPLEX", GraphQLError(f"The answer could hold more than {most:,} values."))
         return Prepared(asked, document, operation)
 
+    def speaks_for(self, operation: Operation, who: Callable[[], Any | None]) -> Any | None:
+        """As whom an operation is executed. One that selects only public mutations is nobody's, and what it came with
+        is not even looked at: an app attaches the expired token to `refreshSession` too."""
+        return None if operation.selects_only(self.engine.public_mutations) else who()
+
     async def run(self, prepared: Prepared, who: Any | None) -> ExecutionResult | list[GraphQLError]:
         """Execute a query or mutation in a context of the engine and close it. A list: the variables are refused.
 
@@ -91,3 +99,10 @@ async def executed(executor: Executor[Any]) -> ExecutionResult:
     if not isinstance(result, ExecutionResult):
         raise TypeError("@defer and @stream are not supported")
     return result
+
+
+def encoded(result: ExecutionResult) -> bytes:
+    """A result as JSON, with what may be told of its errors."""
+    if result.errors:
+        return encode({"errors": error.of_execution(result.errors), "data": result.data})
+    return encode({"data": result.data})

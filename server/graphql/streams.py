@@ -15,6 +15,10 @@ class Rejected(Exception):
         self.errors = list(errors)
 
 
+class Unavailable(Exception):
+    """Nothing can begin just now: a client tries again later."""
+
+
 class Outlet(Protocol):
     """One subscription's way to its client. Nothing here but `room` waits; after an end nothing more is given."""
 
@@ -60,5 +64,6 @@ class Streams(Protocol):
 
         Raises:
             Rejected: the subscription does not begin.
+            Unavailable: it can't begin now.
             an exception with the code UNAUTHENTICATED: the sign-in has ended.
         """

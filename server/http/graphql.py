@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from server.graphql import error
 from server.graphql.document import Invalid, Operation
-from server.graphql.execution import Execution, Prepared
+from server.graphql.execution import Execution, Prepared, encoded
 from server.graphql.mutations import Mutations
 from server.graphql.payload import encode
 from server.http import accept
@@ -81,19 +81,16 @@ class GraphQL:
             result = await self._execution.run(prepared, self._who(prepared.operation, head))
             if isinstance(result, list):
                 return _refusal(error.of_request(result, "BAD_USER_INPUT"), media)
-            if result.errors:
-                errors = error.of_execution(result.errors)
-                return Answer(200, encode({"errors": errors, "data": result.data}))
-            return Answer(200, encode({"data": result.data}))
+            return Answer(200, encoded(result))
         except Exception as raised:
             return _failure(raised, media)
 
     def _who(self, operation: Operation, head: Head) -> Any | None:
-        engine = self._execution.engine
-        if operation.selects_only(engine.public_mutations):
-            return None
+        return self._execution.speaks_for(operation, lambda: self._named(head))
+
+    def _named(self, head: Head) -> Any | None:
         bearer = token(head.authorization)
-        return None if bearer is None else engine.identify(bearer)
+        return None if bearer is None else self._execution.engine.identify(bearer)
 
 
 def _refusal(errors: list[error.Told], media: str) -> Answer:

@@ -24,7 +24,7 @@ from schema.event import message_added
 from schema.event_context import Audience, EventContext
 from schema.sharing import Looks
 from server.graphql import error
-from server.graphql.execution import executed
+from server.graphql.execution import encoded, executed
 from server.graphql.payload import encode
 from server.hub.roster import Group, Roster
 from server.hub.subscriber import End, Outcome, Subscriber
@@ -34,6 +34,9 @@ UNREACHABLE = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, Ti
 
 # How many subscribers are given something before others may run.
 _BREATH = 500
+
+# Whether an event of its stream is still to be given to a subscriber, by its position.
+Owed = Callable[[Subscriber, int], bool]
 
 # Hands over an outcome of an event to a subscriber.
 Give = Callable[[Subscriber, EventRow, Outcome], None]
@@ -63,14 +66,22 @@ class Delivery:
         self._workspace_id = workspace_id
         self._counts = counts
 
-    async def deliver(self, snapshot: Snapshot, events: Sequence[EventRow], roster: Roster, give: Give) -> None:
-        """Give each event to those on the roster whose it is, in order.
+    async def deliver(
+        self, snapshot: Snapshot, events: Sequence[EventRow], roster: Roster, owed: Owed, give: Give
+    ) -> None:
+        """Give each event to those on the roster to whom it is owed, in order.
 
         Raises:
             one of UNREACHABLE: the database could not be asked. Some may have been given something already.
         """
         told = [(event, roster.told(event)) for event in events]
-        receiving = {subscriber: None for _, groups in told for group in groups for subscriber in group.subscribers}
+        receiving = {
+            subscriber: None
+            for event, groups in told
+            for group in groups
+            for subscriber in group.subscribers
+            if owed(subscriber, event.position)
+        }
         await self.see_rights(snapshot, receiving)
         batch = await self._batch(snapshot, [event for event, groups in told if groups], receiving)
         for event, groups in told:
@@ -78,7 +89,9 @@ class Delivery:
                 self._depart(subscriber, event, give)
             for group in groups:
                 allowed = [
-                    subscriber for subscriber in group.subscribers if subscriber in receiving and not subscriber.barred
+                    subscriber
+                    for subscriber in group.subscribers
+                    if subscriber in receiving and not subscriber.barred and owed(subscriber, event.position)
                 ]
                 await self._tell(batch, event, group, allowed, give)
 
@@ -128,38 +141,39 @@ class Delivery:
     async def _tell(
         self, batch: "Batch | None", event: EventRow, group: Group, allowed: Sequence[Subscriber], give: Give
     ) -> None:
-        assert batch is not None
         results: list[Shared] = []
         for number, subscriber in enumerate(allowed, 1):
-            if subscriber.ended or subscriber.paused or subscriber.at.position >= event.position:
+            if number % _BREATH == 0:
+                await asyncio.sleep(0)
+            if subscriber.ended or subscriber.paused:
                 continue
-            if subscriber.viewer is None:
-                # Not judged yet, so nobody knows as whom to execute: the log tells them.
-                subscriber.waiting = None
-                continue
+            assert batch is not None, "there are groups"
+            assert subscriber.viewer is not None, "nothing is owed to who is not judged"
             result = next((each for each in results if each.looks.hold_for(subscriber.viewer)), None)
             if result is None:
                 result = await self._execute(batch, event, group, subscriber.viewer)
                 results.append(result)
             self._counts.deliveries += 1
             give(subscriber, event, result.payload)
-            if number % _BREATH == 0:
-                await asyncio.sleep(0)
 
     async def _execute(self, batch: "Batch", event: EventRow, group: Group, viewer: Viewer) -> Shared:
         assert event.room_id is not None
         self._counts.executions += 1
         # Loaders are fresh for each execution: what one has read is no other's.
         context = EventContext(self._process, batch.snapshot, viewer, batch.audiences[event.room_id])
-        executor = group.executor.build_per_event_executor(batch.root(event))
-        executor.context_value = context
-        result = await executed(executor)
-        if not result.errors:
-            return Shared(context.looks, encode({"data": result.data}))
-        for failure in result.errors:
-            _unless_unreachable(failure)
-        told = error.of_execution(result.errors)
-        return Shared(context.looks, encode({"errors": told, "data": result.data}))
+        try:
+            executor = group.executor.build_per_event_executor(batch.root(event))
+            executor.context_value = context
+            result = await executed(executor)
+            for failure in result.errors or ():
+                _unless_unreachable(failure)
+            payload = encoded(result)
+        except UNREACHABLE:
+            raise
+        except Exception as fault:
+            # As a fault in a field is told: one event that can't be shown must not hold up all others.
+            payload = encode({"errors": [error.unexpected(fault)], "data": None})
+        return Shared(context.looks, payload)
 
 
 class Batch(NamedTuple):

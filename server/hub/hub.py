@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, Protocol
 from uuid import UUID
 
-from graphql import ExecutionResult, create_source_event_stream
+from graphql import ExecutionResult, GraphQLError, create_source_event_stream
 
 from models.event import Position
 from resolvers import stream
@@ -22,7 +22,7 @@ from schema.context import Context
 from server import fault
 from server.graphql import error
 from server.graphql.execution import Execution, Prepared
-from server.graphql.streams import Outlet, Rejected
+from server.graphql.streams import Outlet, Rejected, Unavailable
 from server.hub.delivery import UNREACHABLE, Counts
 from server.hub.subscriber import Key, Subscriber
 from server.hub.watch import Watch
@@ -81,14 +81,9 @@ class Hub:
 
         Raises:
             Rejected: it does not begin.
+            Unavailable: the database can't be asked.
             Unauthenticated: the sign-in has ended.
         """
-        context = Context(
-            self._process, Snapshot(self._process), None, follow=lambda topic, after: follow(topic, after)
-        )
-        executor = self._execution.executor(prepared, context)
-        if isinstance(executor, list):
-            raise Rejected(error.of_request(executor, "BAD_USER_INPUT"))
 
         async def follow(topic: RoomTopic, after: str | None) -> AsyncIterator[Any]:
             if who is None:
@@ -99,17 +94,18 @@ class Hub:
             await watch.join(subscriber, executor)
             return subscriber
 
+        context = Context(self._process, Snapshot(self._process), None, follow=follow)
+        made = self._execution.executor(prepared, context)
+        if isinstance(made, list):
+            raise Rejected(error.of_request(made, "BAD_USER_INPUT"))
+        executor = made
         source: Any = create_source_event_stream(executor)
         if executor.is_awaitable(source):
             source = await source
+        # The group keeps the executor, which shall not keep this subscriber.
+        executor.context_value = None
         if isinstance(source, ExecutionResult):
-            failures = source.errors or []
-            ended = next(
-                (each.original_error for each in failures if isinstance(each.original_error, Unauthenticated)), None
-            )
-            if ended is not None and who is not None:
-                raise ended
-            raise Rejected(error.of_execution(failures))
+            raise _refusal(source.errors or [], who)
         assert isinstance(source, Subscriber)
         return source
 
@@ -161,3 +157,12 @@ def _key(prepared: Prepared, topic: RoomTopic) -> Key:
     # One that is absent is not one that is null.
     used = {name: given[name] for name in sorted(prepared.operation.inner_variables) if name in given}
     return Key(topic, prepared.asked.query, prepared.operation.name, json.dumps(used, sort_keys=True))
+
+
+def _refusal(failures: list[GraphQLError], who: Named | None) -> Exception:
+    """Why a subscription does not begin, as the entry is told it."""
+    causes = [failure.original_error for failure in failures]
+    if any(isinstance(cause, UNREACHABLE) for cause in causes):
+        return Unavailable()
+    ended = next((cause for cause in causes if isinstance(cause, Unauthenticated)), None)
+    return Rejected(error.of_execution(failures)) if ended is None or who is None else ended

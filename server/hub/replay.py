@@ -22,6 +22,9 @@ log = logging.getLogger("parley.hub")
 # How many events a page of the log has.
 PAGE = 200
 
+# How far along the line a page goes at the most: of a quiet room there may be nothing for long.
+SPAN = 5_000
+
 # Whoever is further behind than this does not keep the others waiting.
 FAR = 1000
 
@@ -76,16 +79,19 @@ class Replay:
         while cohort:
             try:
                 async with self._turns:
-                    cohort = await self._page(cohort)
+                    # Some may have left while they waited for their turn.
+                    cohort = await self._page(_still_there(cohort))
             except UNREACHABLE:
                 await asyncio.sleep(_PAUSE)
             except Exception as error:
                 fault.record(log, error, "in a replay")
                 await asyncio.sleep(_PAUSE)
-            cohort = {each: made for each, made in cohort.items() if not each.ended}
+            cohort = _still_there(cohort)
 
     async def _page(self, cohort: Executors) -> Executors:
-        """Give them one page; those who are not at its end yet."""
+        """Give them one page; those who are not at the end of the log yet."""
+        if not cohort:
+            return cohort
         mine = Roster()
         for subscriber, executor in cohort.items():
             mine.add(subscriber, executor)
@@ -115,19 +121,18 @@ class Replay:
                     subscriber.expire()
             # A sign-in that has ended between two pages was told to nobody.
             await self._delivery.see_rights(snapshot, cohort)
-            newest = await snapshot.read(lambda connection: stream.newest(connection, self._workspace_id))
-            going_on = [each for each in cohort if not each.ended]
-            if not going_on:
-                return newest, True
-            start = min(each.at.position for each in going_on)
-            events = await snapshot.read(
-                lambda connection: stream.log_of_rooms(connection, self._workspace_id, start, roster.rooms(), PAGE)
+            start = min((each.at for each in cohort if not each.ended), default=None)
+            if start is None:
+                return cohort[0].at, True
+            page = await snapshot.read(
+                lambda connection: stream.log_of_rooms(
+                    connection, self._workspace_id, start, roster.rooms(), limit=PAGE, span=SPAN
+                )
             )
-            await self._delivery.deliver(snapshot, events, roster, self._give)
+            await self._delivery.deliver(snapshot, page.events, roster, Subscriber.is_owed, self._give)
         finally:
             await snapshot.close()
-        is_last = len(events) < PAGE
-        return (newest if is_last else events[-1].at), is_last
+        return page.end, page.is_last
 
     def _give(self, subscriber: Subscriber, event: EventRow, outcome: Outcome) -> None:
         if subscriber.outlet.full:
@@ -165,3 +170,7 @@ class Replay:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _still_there(cohort: Executors) -> Executors:
+    return {subscriber: executor for subscriber, executor in cohort.items() if not subscriber.ended}

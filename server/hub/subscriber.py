@@ -94,6 +94,16 @@ class Subscriber(AsyncIterator[Any]):
     def ended(self) -> bool:
         return self._ended
 
+    def is_owed(self, position: int) -> bool:
+        """Whether an event of its stream is still to be given."""
+        return not (self._ended or self.paused) and position > self.at.position
+
+    def is_owed_live(self, position: int) -> bool:
+        """The same of an event that the reader has found. What is not behind the snapshot in which it was let in comes
+        from the log; and the reader's snapshot may be older than that one, and say of its rights what is not true any
+        more."""
+        return self.viewer is not None and position > self.since and self.is_owed(position)
+
     def on_end(self, forget: Callable[["Subscriber"], None]) -> None:
         self._on_end = forget
 

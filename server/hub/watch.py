@@ -8,7 +8,7 @@ waits at or below S is dropped. The reader's own position is older than any S, s
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from uuid import UUID
 
@@ -185,7 +185,8 @@ class Watch:
         try:
             events = await snapshot.read(lambda connection: stream.read_on(connection, self.workspace_id, own, BATCH))
             if events:
-                await self._delivery.deliver(snapshot, events, self._roster, _give)
+                self._leave_to_the_log(events)
+                await self._delivery.deliver(snapshot, events, self._roster, Subscriber.is_owed_live, _give)
                 self.at = events[-1].at
             return len(events)
         except CursorExpired:
@@ -194,6 +195,14 @@ class Watch:
             return 0
         finally:
             await snapshot.close()
+
+    def _leave_to_the_log(self, events: Sequence[EventRow]) -> None:
+        """Nobody knows yet as whom to execute for those who are not judged: they get what they are owed by the log."""
+        for event in events:
+            for group in self._roster.told(event):
+                for subscriber in group.subscribers:
+                    if subscriber.viewer is None:
+                        subscriber.waiting = None
 
     def _expire(self) -> None:
         """The database has another history than the one that was read: a dump was restored, or a failover has lost

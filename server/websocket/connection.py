@@ -11,7 +11,8 @@ Two streams that begin at once need not wait for each other, and nothing waits f
 import asyncio
 import logging
 import time
-from collections.abc import Collection, Coroutine
+from collections.abc import AsyncIterator, Collection, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any
 
 from graphql import OperationType
@@ -21,9 +22,8 @@ from server import fault
 from server.graphql import error
 from server.graphql.asked import Asked
 from server.graphql.document import Invalid
-from server.graphql.execution import Prepared
-from server.graphql.payload import encode
-from server.graphql.streams import Rejected, Streams
+from server.graphql.execution import Prepared, encoded
+from server.graphql.streams import Rejected, Streams, Unavailable
 from server.http.bearer import token
 from server.websocket import frame
 from server.websocket.closing import (
@@ -52,6 +52,9 @@ _TURN = 0.005
 # How long an operation waits for streams before it to begin, in seconds. They fail by themselves, sooner.
 _PATIENCE = 30.0
 
+# So many queries of one client run at once, each with a result that may be large.
+_QUERIES = 4
+
 # How long a client that does not read is waited for with a close, and tasks that were cancelled with their end.
 _FAREWELL = 5.0
 
@@ -71,6 +74,7 @@ class Connection:
         self._pongs = Pongs(self._outgoing.append)
         self._operations: dict[str, Operation] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._querying = asyncio.Semaphore(_QUERIES)
         self._mutating: set[asyncio.Task[None]] = set()
         self._beginning: set[asyncio.Task[None]] = set()
         self._initialised = self._acknowledged = self._closing = False
@@ -265,26 +269,36 @@ class Connection:
             operation.is_fed_by(stream)
 
     async def _execute(self, operation: Operation, prepared: Prepared, earlier: Collection[asyncio.Task[None]]) -> None:
-        engine = self._service.execution.engine
-        who = None if prepared.operation.selects_only(engine.public_mutations) else self._viewer
+        execution = self._service.execution
+        who = execution.speaks_for(prepared.operation, lambda: self._viewer)
         try:
             if earlier:
                 await asyncio.wait(earlier, timeout=_PATIENCE)
-            result = await self._service.execution.run(prepared, who)
-            if isinstance(result, list):
-                operation.error(error.of_request(result, "BAD_USER_INPUT"))
-            elif result.errors:
-                errors = error.of_execution(result.errors)
-                operation.result(encode({"errors": errors, "data": result.data}))
-            else:
-                operation.result(encode({"data": result.data}))
+            async with self._results_of(prepared):
+                result = await execution.run(prepared, who)
+                if isinstance(result, list):
+                    operation.error(error.of_request(result, "BAD_USER_INPUT"))
+                else:
+                    operation.result(encoded(result))
         except Exception as raised:
             self._fail(operation, raised, who)
+
+    @asynccontextmanager
+    async def _results_of(self, prepared: Prepared) -> AsyncIterator[None]:
+        """Wait with a query until there is room for its result, which can be large: a few are on their way at once."""
+        if prepared.operation.type is not OperationType.QUERY:
+            yield
+            return
+        async with self._querying:
+            await self._outgoing.room()
+            yield
 
     def _fail(self, operation: Operation, raised: Exception, who: Any | None) -> None:
         """End an operation by an exception outside the execution of a field."""
         code = error.public_code(raised)
-        if code == "UNAUTHENTICATED" and who is not None:
+        if isinstance(raised, Unavailable):
+            self.close(TRY_AGAIN)
+        elif code == "UNAUTHENTICATED" and who is not None:
             # The sign-in of the connection has ended; a client gets a fresh token and connects anew.
             self.close(forbidden(error.public_message(raised)))
         elif code is not None:

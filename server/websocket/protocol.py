@@ -1,19 +1,24 @@
 """Uvicorn's WebSocket protocol, and two things more.
 
 A frame goes out at once and as bytes: by way of `send` it is made a str, encoded again, wrapped, taken apart and
-awaited, which costs several times what writing it does. And who does not read is not read from either: by itself,
-uvicorn answers a WebSocket's own pings without end, and keeps the answers.
+awaited, which costs several times what writing it does. Whoever does not read gets one answer to a WebSocket's own
+pings, where uvicorn keeps one for each without end. And whoever reads slowly is not taken for dead.
 
 This leans on the inside of the version of uvicorn that is pinned. Under another server all works by `send`.
 """
 
+import contextlib
+import socket
+from asyncio import BaseTransport
 from typing import Protocol
 
-from uvicorn._types import ASGIReceiveEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 
 EXTENSION = "parley.frames"
+
+# Bytes that the kernel may keep for a client, beyond those on their way.
+_UNSENT = 131_072
 
 
 class Straight(Protocol):
@@ -24,6 +29,16 @@ class Straight(Protocol):
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
+    _pong = b""
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        super().connection_made(transport)
+        raw = transport.get_extra_info("socket")
+        if raw is not None and hasattr(socket, "TCP_NOTSENT_LOWAT"):
+            # What the kernel takes and does not send yet stands before every ping, and nothing tells how much it is.
+            with contextlib.suppress(OSError):
+                raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
+
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
         if not self.transport.is_closing():
@@ -36,21 +51,28 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.transport.write(_head(len(frame)) + frame)
         return True
 
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        if not self.transport.is_closing():
-            self.transport.pause_reading()
+    def handle_ping(self) -> None:
+        pongs = self.conn.data_to_send()  # to all pings that came at once, at the first of them
+        if self.writable.is_set():
+            self.transport.write(b"".join(pongs))
+        elif pongs:
+            # The newest answers for all before it (RFC 6455 §5.5.3).
+            self._pong = pongs[-1]
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        if not self.read_paused and not self.transport.is_closing():
-            self.transport.resume_reading()
+        pong, self._pong = self._pong, b""
+        if pong and not self.transport.is_closing():
+            self.transport.write(pong)
 
-    async def receive(self) -> ASGIReceiveEvent:
-        message = await super().receive()
-        if not self.writable.is_set() and not self.transport.is_closing():
-            self.transport.pause_reading()
-        return message
+    def keepalive_timeout(self) -> None:
+        """Who has not been read from, or is still taking what was written, may well have answered: the application
+        judges whether it takes anything at all."""
+        if self.read_paused or not self.writable.is_set():
+            assert self.ping_timeout is not None
+            self.pong_timer = self.loop.call_later(self.ping_timeout, self.keepalive_timeout)
+        else:
+            super().keepalive_timeout()
 
 
 def _head(length: int) -> bytes:

@@ -1,16 +1,23 @@
 """The races of live delivery, each held open at its critical point."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import psycopg
 import pytest
 
 from models import event as events
+from models.event import EventKind
 from resolvers import stream
 from resolvers.errors import Unauthenticated
+from resolvers.operation import Transaction, operate
 from resolvers.process import Process
+from resolvers.session import begin
 from resolvers.snapshot import Snapshot
+from schema.node_id import NodeKind, key_of
+from server.graphql.streams import Unavailable
 from tests.cast import Person
 from tests.live.phone import Phone, Switchboard
 from tests.races import rows
@@ -309,6 +316,43 @@ class TestRemovals:
         assert phone.texts in ([], ["One", "Two"])
 
 
+class TestAReaderThatHasAnOlderSnapshot:
+    """What it finds of rights is older than that by which somebody was let in meanwhile."""
+
+    async def test_bars_nobody_who_has_been_added_since(
+        self, live: Switchboard, ada: Person, cleo: Person, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        room = await ada.make_room()
+        other = await live.call(ada, room)
+        reading = Hold(monkeypatch, stream, "read_on", behind=True)
+        await ada.send(room, "Before")
+        await reading.reached.wait()
+        await ada.done("addParticipants", {"roomId": room, "userIds": [cleo.id]})
+        phone = await live.call(cleo, room)
+        reading.let_go()
+        await other.has("Before")
+        await ada.send(room, "Behind")
+        await phone.has("Behind")
+
+    async def test_expels_nobody_who_has_signed_in_since(
+        self, live: Switchboard, process: Process, ada: Person, cleo: Person, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        room = await ada.make_room(cleo)
+        cursor = await cursor_of(cleo)
+        other = await live.call(ada, room)
+        reading = Hold(monkeypatch, stream, "read_on", behind=True)
+        await ada.send(room, "Before")
+        await reading.reached.wait()
+        signed_in = await operate(process, cleo.workspace_id, lambda transaction: begin(transaction, cleo.user_id))
+        cleo.token = signed_in.access_token
+        phones = [await live.call(cleo, room), await live.call(cleo, room, cursor)]
+        reading.let_go()
+        await other.has("Before")
+        await ada.send(room, "Behind")
+        await phones[0].has("Behind")
+        await phones[1].has("Before", "Behind")
+
+
 class TestSignIns:
     async def test_one_that_ends_while_one_is_judged_is_refused(
         self, live: Switchboard, process: Process, ada: Person, cleo: Person, monkeypatch: pytest.MonkeyPatch
@@ -423,6 +467,79 @@ class TestTheReader:
         await rows(process, "UPDATE event SET stamp = stamp + 1 WHERE workspace_id = %s RETURNING 1", ada.workspace_id)
         await phone.until(lambda phone: phone.ended == "error")
         assert phone.codes == ["CURSOR_EXPIRED"]
+
+    async def test_an_event_that_cannot_be_shown_holds_up_nobody(
+        self, live: Switchboard, process: Process, ada: Person, cleo: Person, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        room, other = await ada.make_room(cleo), await ada.make_room(cleo)
+        phones = [await live.call(cleo, room), await live.call(cleo, other)]
+
+        async def record(transaction: Transaction) -> None:
+            transaction.record(EventKind.MESSAGE_ADDED, room_id=key_of(NodeKind.ROOM, room), sequence=99)
+
+        await operate(process, ada.workspace_id, record)
+        await ada.send(other, "Elsewhere")
+        await ada.send(room, "Behind")
+        await phones[1].has("Elsewhere")
+        await phones[0].until(lambda phone: len(phone.payloads) == 2)
+        told, behind = map(json.loads, phones[0].payloads)
+        assert told["data"] is None
+        assert told["errors"][0]["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
+        assert behind["data"]["messageAdded"]["message"]["body"] == "Behind"
+        assert len([each for each in caplog.records if each.levelname == "ERROR"]) == 1
+
+    async def test_who_leaves_while_waiting_for_a_replay_is_forgotten(
+        self, live: Switchboard, ada: Person, cleo: Person, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        room = await ada.make_room(cleo)
+        cursor = await cursor_of(cleo)
+        await ada.send(room, "Missed")
+        held = Hold(monkeypatch, stream, "log_of_rooms")
+        first = await live.call(cleo, room, cursor)
+        await held.reached.wait()
+        turns = reader(live, cleo)._replay._turns
+        while not turns.locked():
+            await turns.acquire()
+        second = await live.call(cleo, room, cursor)
+        second.stream.close()
+        turns.release()
+        turns.release()
+        held.let_go()
+        await first.has("Missed")
+        async with asyncio.timeout(20):
+            while reader(live, cleo)._replay.busy:
+                await asyncio.sleep(0.005)
+        assert list(reader(live, cleo)._roster) == [first.stream]
+
+    async def test_a_quiet_room_is_resumed_over_a_long_line(
+        self, live: Switchboard, ada: Person, cleo: Person, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("server.hub.replay.SPAN", 3)
+        quiet, busy = await ada.make_room(cleo), await ada.make_room()
+        cursor = await cursor_of(cleo)
+        await ada.send(quiet, "Long ago")
+        for _ in range(10):
+            await ada.send(busy)
+        await ada.send(quiet, "Just now")
+        for _ in range(5):
+            await ada.send(busy)
+        phone = await live.call(cleo, quiet, cursor)
+        await phone.has("Long ago", "Just now")
+        await ada.send(quiet, "Live")
+        await phone.has("Long ago", "Just now", "Live")
+
+    async def test_a_database_that_cannot_be_asked_is_to_be_tried_again(
+        self, live: Switchboard, ada: Person, cleo: Person, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        room = await ada.make_room(cleo)
+        monkeypatch.setattr("server.hub.watch._PATIENCE", 0.2)
+
+        async def gone(*_: Any) -> Any:
+            raise psycopg.OperationalError("the server closed the connection")
+
+        monkeypatch.setattr(stream, "judge", gone)
+        with pytest.raises(Unavailable):
+            await live.call(cleo, room)
 
     async def test_a_phone_that_replays_slowly_never_meets_a_hole(
         self, live: Switchboard, process: Process, ada: Person, cleo: Person

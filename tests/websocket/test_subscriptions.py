@@ -8,7 +8,7 @@ import pytest
 from server.graphql.engine import Unauthenticated
 from server.graphql.error import told
 from server.graphql.execution import Execution
-from server.graphql.streams import Rejected
+from server.graphql.streams import Rejected, Unavailable
 from server.http.app import build_app
 from tests.http.toy import GOOD_TOKEN, SECRET, Code, Row, ToyEngine, ToyError
 from tests.websocket.conftest import SECONDS, SIGNED_IN, Client, Dial, Server, serving
@@ -258,3 +258,11 @@ async def test_a_stream_that_fails_to_close_harms_nobody(
     assert "when a stream was closed" in caplog.text
     assert SECRET not in caplog.text
     caplog.clear()
+
+
+async def test_one_that_cannot_begin_now_closes_the_socket_with_a_code_that_is_tried_again(
+    client: Client, streams: ToyStreams
+) -> None:
+    streams.on_subscribe = Unavailable()
+    await client.subscribe("1")
+    assert await client.closed() == (1013, "Try again later")
