@@ -132,24 +132,24 @@ latest_marks = Statement(
     Mark,
 )
 
-# What is unread to the viewer in a room they are in: by others, after their mark and their joining, not deleted.
+# What is unread to somebody in a room they are in: by others, after their mark and their joining, not deleted.
 _read_up_to = sa.func.greatest(
     participants.c.joined_sequence,
     _latest(participants.c.workspace_id, participants.c.room_id, participants.c.user_id),
 )
 # MATERIALIZED keeps the mark from being looked up again for each message.
-_mine = (
-    sa.select(participants.c.room_id, _read_up_to.label("read_up_to"))
+_theirs = (
+    sa.select(participants.c.room_id, participants.c.user_id, _read_up_to.label("read_up_to"))
     .where(
         participants.c.workspace_id == uuid("workspace_id"),
-        participants.c.user_id == uuid("viewer_id"),
         participants.c.room_id == sa.any_(uuids("room_ids")),
+        participants.c.user_id == sa.any_(uuids("user_ids")),
     )
-    .cte("mine")
+    .cte("theirs")
     .prefix_with("MATERIALIZED")
 )
 _mine_not_archived = (
-    sa.select(participants.c.room_id, _read_up_to.label("read_up_to"))
+    sa.select(participants.c.room_id, participants.c.user_id, _read_up_to.label("read_up_to"))
     .select_from(
         participants.join(
             rooms,
@@ -166,39 +166,56 @@ _mine_not_archived = (
 )
 
 
-def _unread(mine: sa.CTE) -> sa.ColumnElement[bool]:
+def _unread(theirs: sa.CTE) -> sa.ColumnElement[bool]:
     return sa.and_(
         messages.c.workspace_id == uuid("workspace_id"),
-        messages.c.room_id == mine.c.room_id,
-        messages.c.sequence > mine.c.read_up_to,
-        messages.c.author_id != uuid("viewer_id"),
+        messages.c.room_id == theirs.c.room_id,
+        messages.c.sequence > theirs.c.read_up_to,
+        messages.c.author_id != theirs.c.user_id,
         messages.c.deleted_at.is_(None),
     )
+
+
+class UnreadCount(NamedTuple):
+    room_id: UUID
+    user_id: UUID
+    unread: int
+
+
+class FirstUnread(NamedTuple):
+    user_id: UUID
+    message: MessageRow
 
 
 _counted = (
     sa.select(sa.func.count().label("unread"))
     .select_from(
-        sa.select(sa.literal_column("1")).where(_unread(_mine)).limit(UNREAD_LIMIT).correlate(_mine).subquery("some")
+        sa.select(sa.literal_column("1"))
+        .where(_unread(_theirs))
+        .limit(UNREAD_LIMIT)
+        .correlate(_theirs)
+        .subquery("some")
     )
-    .correlate(_mine)
+    .correlate(_theirs)
     .lateral("counted")
 )
 unread_counts = Statement(
-    sa.select(_mine.c.room_id, _counted.c.unread).select_from(_mine.join(_counted, sa.true())),
-    lambda room_id, count: (room_id, count),
+    sa.select(_theirs.c.room_id, _theirs.c.user_id, _counted.c.unread).select_from(_theirs.join(_counted, sa.true())),
+    UnreadCount,
 )
 
 _first = (
     sa.select(*(messages.c[name] for name in MessageRow._fields))
-    .where(_unread(_mine))
+    .where(_unread(_theirs))
     .order_by(messages.c.sequence)
     .limit(1)
     .lateral("first")
 )
 first_unread = Statement(
-    sa.select(*(_first.c[name] for name in MessageRow._fields)).select_from(_mine.join(_first, sa.true())),
-    MessageRow,
+    sa.select(_theirs.c.user_id, *(_first.c[name] for name in MessageRow._fields)).select_from(
+        _theirs.join(_first, sa.true())
+    ),
+    lambda user_id, *message: FirstUnread(user_id, MessageRow(*message)),
 )
 
 _any = sa.select(sa.literal_column("1")).where(_unread(_mine_not_archived)).limit(UNREAD_LIMIT).lateral("any")
@@ -214,65 +231,4 @@ unread_room_count: Statement[int] = Statement(
     .select_from(_mine_not_archived)
     .where(sa.exists(sa.select(sa.literal_column("1")).where(_unread(_mine_not_archived)))),
     scalar,
-)
-
-
-class UnreadOf(NamedTuple):
-    room_id: UUID
-    user_id: UUID
-    unread: int
-
-
-# What is unread to each of several people, for an event that goes to all of them.
-_theirs = (
-    sa.select(participants.c.room_id, participants.c.user_id, _read_up_to.label("read_up_to"))
-    .where(
-        participants.c.workspace_id == uuid("workspace_id"),
-        participants.c.room_id == sa.any_(uuids("room_ids")),
-        participants.c.user_id == sa.any_(uuids("user_ids")),
-    )
-    .cte("theirs")
-    .prefix_with("MATERIALIZED")
-)
-_unread_of_theirs = sa.and_(
-    messages.c.workspace_id == uuid("workspace_id"),
-    messages.c.room_id == _theirs.c.room_id,
-    messages.c.sequence > _theirs.c.read_up_to,
-    messages.c.author_id != _theirs.c.user_id,
-    messages.c.deleted_at.is_(None),
-)
-_counted_of_theirs = (
-    sa.select(sa.func.count().label("unread"))
-    .select_from(
-        sa.select(sa.literal_column("1"))
-        .where(_unread_of_theirs)
-        .limit(UNREAD_LIMIT)
-        .correlate(_theirs)
-        .subquery("some")
-    )
-    .correlate(_theirs)
-    .lateral("counted")
-)
-unread_counts_of_all = Statement(
-    sa.select(_theirs.c.room_id, _theirs.c.user_id, _counted_of_theirs.c.unread).select_from(
-        _theirs.join(_counted_of_theirs, sa.true())
-    ),
-    UnreadOf,
-)
-
-
-class FirstUnread(NamedTuple):
-    room_id: UUID
-    user_id: UUID
-    sequence: int
-
-
-_first_of_theirs = (
-    sa.select(messages.c.sequence).where(_unread_of_theirs).order_by(messages.c.sequence).limit(1).lateral("first")
-)
-first_unread_of_all = Statement(
-    sa.select(_theirs.c.room_id, _theirs.c.user_id, _first_of_theirs.c.sequence).select_from(
-        _theirs.join(_first_of_theirs, sa.true())
-    ),
-    FirstUnread,
 )

@@ -5,9 +5,9 @@ from typing import NamedTuple
 import sqlalchemy as sa
 
 from models.participant import participants
-from models.session import sessions
-from models.statement import Statement, table, uuid, uuids
-from models.user import User, UserStatus
+from models.session import alive
+from models.statement import Statement, uuid, uuids
+from models.user import users
 
 
 class SeatRow(NamedTuple):
@@ -18,7 +18,6 @@ class SeatRow(NamedTuple):
     takes_part: bool
 
 
-_users = table(User).alias("listener")
 _seat = (
     sa.func.unnest(uuids("room_ids"), uuids("user_ids"), uuids("session_ids"))
     .table_valued(
@@ -32,19 +31,8 @@ _seat = (
 )
 # Scalar queries with a LIMIT are looked up one by one in their index: a join may read all of a workspace's people.
 _kind = (
-    sa.select(_users.c.kind)
-    .select_from(
-        sessions.join(
-            _users, sa.and_(_users.c.workspace_id == sessions.c.workspace_id, _users.c.id == sessions.c.user_id)
-        )
-    )
-    .where(
-        sessions.c.workspace_id == uuid("workspace_id"),
-        sessions.c.id == _seat.c.session_id,
-        sessions.c.user_id == _seat.c.user_id,
-        sessions.c.expires_at > sa.func.clock_timestamp(),
-        _users.c.status == UserStatus.ACTIVE.value,
-    )
+    sa.select(users.c.kind)
+    .where(alive(_seat.c.session_id, _seat.c.user_id))
     .limit(1)
     .correlate(_seat)
     .scalar_subquery()

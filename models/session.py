@@ -44,9 +44,9 @@ statement_now = sa.func.statement_timestamp()
 lifetime = sa.cast(sa.func.concat(integer("seconds"), " seconds"), sa.Interval())
 
 
-def signed_in(session_id: sa.BindParameter[UUID], user_id: sa.BindParameter[UUID]) -> sa.ColumnElement[bool]:
-    """Whether this sign-in is alive and its user ACTIVE, as a query expression."""
-    return sa.exists().where(
+def alive(session_id: sa.ColumnElement[UUID], user_id: sa.ColumnElement[UUID]) -> sa.ColumnElement[bool]:
+    """That a sign-in is alive and its user ACTIVE, as a condition on both tables."""
+    return sa.and_(
         of_workspace,
         sessions.c.id == session_id,
         sessions.c.user_id == user_id,
@@ -57,20 +57,15 @@ def signed_in(session_id: sa.BindParameter[UUID], user_id: sa.BindParameter[UUID
     )
 
 
+def signed_in(session_id: sa.ColumnElement[UUID], user_id: sa.ColumnElement[UUID]) -> sa.ColumnElement[bool]:
+    """The same as a query expression."""
+    return sa.exists().where(alive(session_id, user_id))
+
+
 is_signed_in = Statement(sa.select(signed_in(uuid("session_id"), uuid("viewer_id"))), scalar)
 
 signed_in_user = Statement(
-    sa.select(*columns(UserRow, users))
-    .select_from(
-        sessions.join(users, sa.and_(users.c.workspace_id == sessions.c.workspace_id, users.c.id == sessions.c.user_id))
-    )
-    .where(
-        of_workspace,
-        sessions.c.id == uuid("session_id"),
-        sessions.c.user_id == uuid("user_id"),
-        sessions.c.expires_at > now,
-        users.c.status == UserStatus.ACTIVE.value,
-    ),
+    sa.select(*columns(UserRow, users)).where(alive(uuid("session_id"), uuid("user_id"))),
     UserRow,
 )
 

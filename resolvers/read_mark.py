@@ -54,11 +54,32 @@ async def latest_marks(connection: Connection, viewer: Viewer, readers: Sequence
 
 async def unread_counts(connection: Connection, viewer: Viewer, room_ids: Sequence[UUID]) -> dict[UUID, int]:
     """What is unread to the viewer in each of these rooms; counts to `UNREAD_LIMIT`."""
-    return dict(await read_marks.unread_counts.all(connection, room_ids=list(room_ids), **_viewer(viewer)))
+    found = await unread_counts_of(connection, viewer.workspace_id, room_ids, [viewer.user_id])
+    return {room_id: count for (room_id, _), count in found.items()}
 
 
 async def first_unread(connection: Connection, viewer: Viewer, room_ids: Sequence[UUID]) -> list[MessageRow]:
-    return await read_marks.first_unread.all(connection, room_ids=list(room_ids), **_viewer(viewer))
+    return list((await first_unread_of(connection, viewer.workspace_id, room_ids, [viewer.user_id])).values())
+
+
+async def unread_counts_of(
+    connection: Connection, workspace_id: UUID, room_ids: Sequence[UUID], user_ids: Sequence[UUID]
+) -> dict[tuple[UUID, UUID], int]:
+    """What is unread to each of several people in each of several rooms that they are in; by room and user."""
+    rows = await read_marks.unread_counts.all(
+        connection, workspace_id=workspace_id, room_ids=list(room_ids), user_ids=list(user_ids)
+    )
+    return {(row.room_id, row.user_id): row.unread for row in rows}
+
+
+async def first_unread_of(
+    connection: Connection, workspace_id: UUID, room_ids: Sequence[UUID], user_ids: Sequence[UUID]
+) -> dict[tuple[UUID, UUID], MessageRow]:
+    """The first message that is unread to each; by room and user."""
+    rows = await read_marks.first_unread.all(
+        connection, workspace_id=workspace_id, room_ids=list(room_ids), user_ids=list(user_ids)
+    )
+    return {(row.message.room_id, row.user_id): row.message for row in rows}
 
 
 async def unread_message_count(connection: Connection, viewer: Viewer) -> int:

@@ -7,13 +7,13 @@ after a removal.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import NamedTuple
 from uuid import UUID
 
 from models import event as events
 from models import message as messages
 from models import participant as participants
-from models import read_mark as read_marks
 from models import room as rooms
 from models import seat as seats
 from models.connection import Connection
@@ -25,6 +25,13 @@ from models.user import UserKind
 from resolvers.errors import CursorExpired, Missing, ParleyError, Unauthenticated
 from resolvers.process import Process
 from resolvers.viewer import Viewer
+
+
+class End(Enum):
+    """How a stream ends for one who listens."""
+
+    DEPARTED = "departed"
+    SIGNED_OUT = "signed out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +48,15 @@ class Seat(NamedTuple):
     room_id: UUID
     user_id: UUID
     session_id: UUID
+
+
+def end_of(event: EventRow, seat: Seat, since: int) -> End | None:
+    """Whether an event ends a stream, and how. `since`: the newest event when the stream was let in; who was removed
+    and added again before goes on."""
+    if event.kind == EventKind.SESSION_ENDED and event.session_id == seat.session_id:
+        return End.SIGNED_OUT
+    removed = event.kind == EventKind.PARTICIPANT_REMOVED and (event.room_id, event.user_id) == seat[:2]
+    return End.DEPARTED if removed and event.position > since else None
 
 
 class Judgement(NamedTuple):
@@ -109,10 +125,6 @@ def _columns(workspace_id: UUID, asked: Sequence[tuple[Seat, Position | None]]) 
         "user_ids": [seat.user_id for seat, _ in asked],
         "session_ids": [seat.session_id for seat, _ in asked],
     }
-
-
-async def newest(connection: Connection, workspace_id: UUID) -> Position:
-    return await events.newest_event.one(connection, workspace_id=workspace_id)
 
 
 async def newest_of_all(connection: Connection, workspace_ids: Sequence[UUID]) -> list[Newest]:
@@ -187,26 +199,6 @@ async def messages_of_events(
         sequences=[event.sequence for event in told if event.sequence is not None],
     )
     return {(row.room_id, row.sequence): row for row in rows}
-
-
-async def unread_counts_of_all(
-    connection: Connection, workspace_id: UUID, room_ids: Sequence[UUID], user_ids: Sequence[UUID]
-) -> dict[tuple[UUID, UUID], int]:
-    """What is unread to each of several people in each of several rooms, in one statement; by room and user."""
-    rows = await read_marks.unread_counts_of_all.all(
-        connection, workspace_id=workspace_id, room_ids=list(room_ids), user_ids=list(user_ids)
-    )
-    return {(row.room_id, row.user_id): row.unread for row in rows}
-
-
-async def first_unread_of_all(
-    connection: Connection, workspace_id: UUID, room_ids: Sequence[UUID], user_ids: Sequence[UUID]
-) -> dict[tuple[UUID, UUID], int]:
-    """The sequence of the first message that is unread to each; by room and user."""
-    rows = await read_marks.first_unread_of_all.all(
-        connection, workspace_id=workspace_id, room_ids=list(room_ids), user_ids=list(user_ids)
-    )
-    return {(row.room_id, row.user_id): row.sequence for row in rows}
 
 
 async def muted_for(

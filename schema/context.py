@@ -95,7 +95,7 @@ class Context:
         if self._selects_event_cursor and self._signed_in is not None:
             # Read before the operation's own data, as a stream that continues behind it must find what changes later.
             async with self.process.pool.connection() as connection:
-                self._position = await newest(connection, self.viewer)
+                self._position = await newest(connection, self.viewer.workspace_id)
 
     async def follow(self, topic: RoomTopic, after: str | None) -> AsyncIterator[Any]:
         """Begin a stream of events; the hub carries it.
@@ -116,7 +116,7 @@ class Context:
         viewer = self.viewer
         async with self._positioning:  # each room of a page may ask: the first asks the database
             if self._position is None:
-                self._position = await self.read(lambda connection: newest(connection, viewer))
+                self._position = await self.read(lambda connection: newest(connection, viewer.workspace_id))
         return self.cursor(self._position)
 
     async def close(self) -> None:

@@ -24,8 +24,8 @@ class Event:
 
     @strawberry.field(
         description=(
-            "Give it back as `after` to continue exactly behind this event, on any server, after any interruption, for "
-            "30 days. Sealed, and different each time."
+            "Give it back as `after` to continue exactly behind this event, on any server, after any interruption. "
+            "Sealed, and different each time."
         )
     )
     def cursor(self, info: Info) -> str:

@@ -10,7 +10,7 @@ from strawberry.dataloader import DataLoader
 from models.message import MessageRow
 from models.room import RoomRow
 from models.user import UserKind
-from resolvers import stream
+from resolvers import read_mark, stream
 from resolvers.process import Process
 from resolvers.snapshot import Snapshot
 from resolvers.viewer import Viewer
@@ -19,6 +19,7 @@ from schema.loaders import Loaders
 from schema.sharing import Beheld, Looks
 
 Answer = TypeVar("Answer")
+Missing = TypeVar("Missing")
 
 # A room and somebody in it.
 Theirs = tuple[UUID, UUID]
@@ -41,13 +42,13 @@ class Audience:
 
     async def _unread_counts(self, rooms: list[UUID]) -> list[Mapping[Theirs, int]]:
         found = await self._snapshot.read(
-            lambda connection: stream.unread_counts_of_all(connection, self.workspace_id, rooms, self._users)
+            lambda connection: read_mark.unread_counts_of(connection, self.workspace_id, rooms, self._users)
         )
         return [found for _ in rooms]
 
-    async def _first_unread(self, rooms: list[UUID]) -> list[Mapping[Theirs, int]]:
+    async def _first_unread(self, rooms: list[UUID]) -> list[Mapping[Theirs, MessageRow]]:
         found = await self._snapshot.read(
-            lambda connection: stream.first_unread_of_all(connection, self.workspace_id, rooms, self._users)
+            lambda connection: read_mark.first_unread_of(connection, self.workspace_id, rooms, self._users)
         )
         return [found for _ in rooms]
 
@@ -91,10 +92,7 @@ class SharedLoaders(Loaders):
     def first_unread_by_room(self) -> DataLoader[UUID, MessageRow | None]:
         async def load(keys: list[UUID]) -> list[MessageRow | None]:
             tables = await self._audience.first_unread.load_many(keys)
-            first = [(key, self._look("first unread", key, found, 0)) for key, found in zip(keys, tables, strict=True)]
-            places = [place for place in first if place[1]]
-            rows = dict(zip(places, await self.messages_by_sequence.load_many(places), strict=True))
-            return [rows.get(place) for place in first]
+            return [self._look("first unread", key, found, None) for key, found in zip(keys, tables, strict=True)]
 
         return DataLoader(load)
 
@@ -106,7 +104,7 @@ class SharedLoaders(Loaders):
 
         return DataLoader(load)
 
-    def _look(self, what: str, room_id: UUID, found: Mapping[Theirs, Answer], missing: Answer) -> Answer:
+    def _look(self, what: str, room_id: UUID, found: Mapping[Theirs, Answer], missing: Missing) -> Answer | Missing:
         return self._looks.ask((what, room_id), lambda viewer: found.get((room_id, viewer.user_id), missing))
 
 

@@ -34,11 +34,6 @@ class Looks:
         """Whether the same execution for that viewer would have seen the same."""
         return all(question(viewer) == answer for question, answer in self._asked.values())
 
-    @property
-    def asked(self) -> frozenset[Hashable]:
-        """The names of what was asked: how a document is shared."""
-        return frozenset(self._asked)
-
 
 class Beheld(Viewer):
     """A viewer of whom it is remembered what was looked at. The workspace is the same for all who share."""

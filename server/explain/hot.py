@@ -93,23 +93,32 @@ def _rooms(at: Sample) -> Iterator[Hot]:
 
 def _unread(at: Sample) -> Iterator[Hot]:
     page, every = len(at.rooms), at.internal.rooms
+    of_page = here(at, room_ids=at.rooms, user_ids=[at.internal.id])
     only = ("message", "read_mark")
     # Own and deleted messages behind the mark are looked at and left out.
     few = 100
     yield Hot(
-        "unread counts of a page", read_mark.unread_counts, seen(at, room_ids=at.rooms), Promise(few * page, 0, only)
+        "unread counts of a page",
+        read_mark.unread_counts,
+        here(at, room_ids=at.rooms, user_ids=[at.internal.id]),
+        Promise(few * page, 0, only),
     )
     yield Hot(
         "unread count of the long room, never read",
         read_mark.unread_counts,
-        here(at, viewer_id=at.behind, room_ids=[at.long]),
+        here(at, user_ids=[at.behind], room_ids=[at.long]),
         Promise(2 * read_mark.UNREAD_LIMIT, 0, only),
     )
-    yield Hot("first unread of a page", read_mark.first_unread, seen(at, room_ids=at.rooms), Promise(10 * page))
+    yield Hot(
+        "first unread of a page",
+        read_mark.first_unread,
+        here(at, room_ids=at.rooms, user_ids=[at.internal.id]),
+        Promise(10 * page),
+    )
     yield Hot(
         "first unread of the long room, never read",
         read_mark.first_unread,
-        here(at, viewer_id=at.behind, room_ids=[at.long]),
+        here(at, user_ids=[at.behind], room_ids=[at.long]),
         Promise(few),
     )
     yield Hot(
@@ -223,16 +232,11 @@ def _live(at: Sample) -> Iterator[Hot]:
     yield Hot("the room of an event", room.rooms_of_events, here(at, ids=[at.long]), Promise(2, 0, ("message",)))
     yield Hot(
         "unread counts of all who listen",
-        read_mark.unread_counts_of_all,
+        read_mark.unread_counts,
         here(at, **theirs),
         Promise(2 * read_mark.UNREAD_LIMIT * listeners, 0, ("message", "read_mark")),
     )
-    yield Hot(
-        "first unread of all who listen",
-        read_mark.first_unread_of_all,
-        here(at, **theirs),
-        Promise(100 * listeners),
-    )
+    yield Hot("first unread of all who listen", read_mark.first_unread, here(at, **theirs), Promise(100 * listeners))
     yield Hot("who has muted", participant.muted_for, here(at, **theirs), Promise(2 * listeners))
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-_OPTIONAL_MAPS = ("variables", "extensions")
+OPTIONAL_MAPS = ("variables", "extensions")
 
 
 class NotAsked(ValueError):
@@ -31,7 +31,7 @@ def asked(data: dict[str, Any]) -> Asked:
     if operation_name is not None and not isinstance(operation_name, str):
         raise NotAsked("The parameter 'operationName' must be a string.")
     maps = []
-    for name in _OPTIONAL_MAPS:
+    for name in OPTIONAL_MAPS:
         value = data.get(name)
         if value is not None and not isinstance(value, dict):
             raise NotAsked(f"The parameter '{name}' must be an object.")

@@ -16,7 +16,7 @@ from strawberry.exceptions import StrawberryInputCoercionError
 
 from server import fault
 
-log = logging.getLogger("parley.http")
+log = logging.getLogger("parley.graphql")
 
 INTERNAL = "INTERNAL_SERVER_ERROR"
 

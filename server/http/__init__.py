@@ -3,6 +3,6 @@
 app        the routes and what surrounds them        ->  edge, health, graphql
 graphql    one request to /graphql, from first byte to last
 request    what was asked (body or query string)      accept   what may be answered
-bearer     who asks                                   departure  a client that hangs up
+departure  a client that hangs up
 navigation a browser that opens the address
 """

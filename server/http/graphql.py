@@ -14,12 +14,12 @@ from graphql import OperationType
 from starlette.types import Receive, Scope, Send
 
 from server.graphql import error
+from server.graphql.bearer import token
 from server.graphql.document import Invalid, Operation
 from server.graphql.execution import Execution, Prepared, encoded
 from server.graphql.mutations import Mutations
 from server.graphql.payload import encode
 from server.http import accept
-from server.http.bearer import token
 from server.http.departure import Departure
 from server.http.request import Gone, Head, Headers, Refused, linked, posted
 

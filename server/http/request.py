@@ -6,10 +6,8 @@ from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope
 
-from server.graphql.asked import Asked, NotAsked, asked
+from server.graphql.asked import OPTIONAL_MAPS, Asked, NotAsked, asked
 from server.graphql.payload import NotJSON, decode
-
-_OPTIONAL_MAPS = ("variables", "extensions")
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -85,7 +83,7 @@ def linked(scope: Scope) -> Asked:
     data: dict[str, Any] = {}
     for name, value in pairs:
         data.setdefault(name, value)  # as URLSearchParams.get: the first of several
-    for name in _OPTIONAL_MAPS:
+    for name in OPTIONAL_MAPS:
         if name in data:
             try:
                 data[name] = decode(data[name].encode("utf-8", "surrogatepass"))

@@ -13,12 +13,13 @@ import psycopg
 from graphql import GraphQLError
 from psycopg_pool import PoolTimeout
 
-from models.event import EventKind, EventRow
+from models.event import EventRow
 from models.message import MessageRow
 from models.room import RoomRow
 from resolvers import stream
 from resolvers.process import Process
 from resolvers.snapshot import Snapshot
+from resolvers.stream import End
 from resolvers.viewer import Viewer
 from schema.event import message_added
 from schema.event_context import Audience, EventContext
@@ -27,7 +28,7 @@ from server.graphql import error
 from server.graphql.execution import encoded, executed
 from server.graphql.payload import encode
 from server.hub.roster import Group, Roster
-from server.hub.subscriber import End, Outcome, Subscriber
+from server.hub.subscriber import Outcome, Subscriber
 
 # The database could not be asked: the batch is tried again, and nobody is told of a fault.
 UNREACHABLE = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, TimeoutError, OSError)
@@ -47,7 +48,6 @@ class Counts:
     """What live delivery has cost since the process began."""
 
     executions: int = 0
-    deliveries: int = 0
     reads: int = 0
 
 
@@ -85,8 +85,11 @@ class Delivery:
         await self.see_rights(snapshot, receiving)
         batch = await self._batch(snapshot, [event for event, groups in told if groups], receiving)
         for event, groups in told:
-            for subscriber in roster.departed(event):
-                self._depart(subscriber, event, give)
+            for subscriber, how in roster.leaving(event):
+                if how is End.SIGNED_OUT:
+                    subscriber.end(how)
+                else:
+                    give(subscriber, event, how)
             for group in groups:
                 allowed = [
                     subscriber
@@ -94,13 +97,6 @@ class Delivery:
                     if subscriber in receiving and not subscriber.barred and owed(subscriber, event.position)
                 ]
                 await self._tell(batch, event, group, allowed, give)
-
-    def _depart(self, subscriber: Subscriber, event: EventRow, give: Give) -> None:
-        if event.kind == EventKind.SESSION_ENDED:
-            subscriber.end(End.SIGNED_OUT)
-        elif event.position > subscriber.since:
-            # Whoever was removed and added again before they subscribed goes on.
-            give(subscriber, event, End.DEPARTED)
 
     async def see_rights(self, snapshot: Snapshot, subscribers: Collection[Subscriber]) -> None:
         """Bar those who are not in their room in this snapshot, and end those who are not signed in any more."""
@@ -153,7 +149,6 @@ class Delivery:
             if result is None:
                 result = await self._execute(batch, event, group, subscriber.viewer)
                 results.append(result)
-            self._counts.deliveries += 1
             give(subscriber, event, result.payload)
 
     async def _execute(self, batch: "Batch", event: EventRow, group: Group, viewer: Viewer) -> Shared:

@@ -6,6 +6,7 @@ from uuid import UUID
 from graphql.execution import Executor
 
 from models.event import EventKind, EventRow
+from resolvers.stream import End, end_of
 from server.hub.subscriber import Key, Subscriber
 
 
@@ -71,15 +72,13 @@ class Roster:
             if EventKind(event.kind) in group.key.topic.kinds
         ]
 
-    def departed(self, event: EventRow) -> Sequence[Subscriber]:
-        """Those who leave with an event: their room, or their sign-in."""
+    def leaving(self, event: EventRow) -> Sequence[tuple[Subscriber, End]]:
+        """Those whose stream an event ends."""
         if event.kind == EventKind.SESSION_ENDED and event.session_id is not None:
-            return list(self._sessions.get(event.session_id, ()))
-        if event.kind == EventKind.PARTICIPANT_REMOVED and event.room_id is not None:
-            return [
-                subscriber
-                for group in self._rooms.get(event.room_id, {}).values()
-                for subscriber in group.subscribers
-                if subscriber.named.user_id == event.user_id
-            ]
-        return ()
+            listening = list(self._sessions.get(event.session_id, ()))
+        elif event.kind == EventKind.PARTICIPANT_REMOVED and event.room_id is not None:
+            groups = self._rooms.get(event.room_id, {}).values()
+            listening = [subscriber for group in groups for subscriber in group.subscribers]
+        else:
+            return ()
+        return [(each, how) for each in listening if (how := end_of(event, each.seat, each.since)) is not None]

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from enum import Enum
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -10,20 +9,13 @@ from graphql import GraphQLError
 
 from models.event import Position
 from resolvers.errors import CursorExpired, ParleyError
-from resolvers.stream import RoomTopic, Seat
+from resolvers.stream import End, RoomTopic, Seat
 from resolvers.tokens import Named
 from resolvers.viewer import Viewer
 from server.graphql import error
 from server.graphql.streams import Outlet
 
-
-class End(Enum):
-    """How a stream ends for a subscriber of its own."""
-
-    DEPARTED = "departed"
-    SIGNED_OUT = "signed out"
-
-
+# What an event is to a subscriber: the result of an execution, or the end.
 Outcome = bytes | End
 
 

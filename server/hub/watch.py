@@ -17,6 +17,7 @@ from graphql.execution import Executor
 from models.event import EventRow, Position
 from resolvers import stream
 from resolvers.errors import CursorExpired, ParleyError, Unauthenticated
+from resolvers.event import newest
 from resolvers.process import Process
 from resolvers.snapshot import Snapshot
 from resolvers.viewer import Viewer
@@ -170,7 +171,7 @@ class Watch:
 
     async def _start(self) -> None:
         async with self._process.pool.connection() as connection:
-            self.at = await stream.newest(connection, self.workspace_id)
+            self.at = await newest(connection, self.workspace_id)
         self._started.set_result(None)
 
     async def _read_on(self) -> None:
@@ -190,7 +191,7 @@ class Watch:
                 self.at = events[-1].at
             return len(events)
         except CursorExpired:
-            self.at = await snapshot.read(lambda connection: stream.newest(connection, self.workspace_id))
+            self.at = await snapshot.read(lambda connection: newest(connection, self.workspace_id))
             self._expire()
             return 0
         finally:

@@ -21,10 +21,10 @@ from starlette.types import Receive, Send
 from server import fault
 from server.graphql import error
 from server.graphql.asked import Asked
+from server.graphql.bearer import token
 from server.graphql.document import Invalid
 from server.graphql.execution import Prepared, encoded
 from server.graphql.streams import Rejected, Streams, Unavailable
-from server.http.bearer import token
 from server.websocket import frame
 from server.websocket.closing import (
     BROKEN,

@@ -1,4 +1,4 @@
-"""What a client is told, as bytes; and the one place where they go out."""
+"""What a client is told, as bytes."""
 
 from collections.abc import Sequence
 from typing import Any

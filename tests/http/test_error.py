@@ -111,7 +111,7 @@ async def test_an_unexpected_error_has_an_id_which_the_log_has_with_the_tracebac
     assert error["message"] == "Internal server error"
     assert error["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
     (entry,) = caplog.records
-    assert entry.name == "parley.http"
+    assert entry.name == "parley.graphql"
     assert entry.levelno == logging.ERROR
     text = entry.getMessage()
     assert error["extensions"]["errorId"] in text

@@ -12,6 +12,7 @@ from models import event as events
 from models.event import EventKind
 from resolvers import stream
 from resolvers.errors import Unauthenticated
+from resolvers.event import newest
 from resolvers.operation import Transaction, operate
 from resolvers.process import Process
 from resolvers.session import begin
@@ -62,9 +63,9 @@ def reader(live: Switchboard, person: Person) -> Any:
 async def has_read(live: Switchboard, person: Person, process: Process) -> None:
     """Wait until the reader has come to the end of the line."""
     async with process.pool.connection() as connection:
-        newest = await stream.newest(connection, person.workspace_id)
+        end = await newest(connection, person.workspace_id)
     async with asyncio.timeout(20):
-        while reader(live, person).at != newest:
+        while reader(live, person).at != end:
             await asyncio.sleep(0.005)
 
 

@@ -70,16 +70,16 @@ async def test_unread_counts_are_read_for_all_in_one_statement(
     dan: Person,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from resolvers import stream
+    from resolvers import read_mark
 
     asked: list[int] = []
-    read = stream.unread_counts_of_all
+    read = read_mark.unread_counts_of
 
     async def counted(connection: Any, workspace_id: Any, rooms: Any, users: Any) -> Any:
         asked.append(len(users))
         return await read(connection, workspace_id, rooms, users)
 
-    monkeypatch.setattr(stream, "unread_counts_of_all", counted)
+    monkeypatch.setattr(read_mark, "unread_counts_of", counted)
     room = await ada.make_room(ben, cleo, dan)
     query = subscription("room { unreadCount }")
     phones = [await live.call(person, room, query=query) for person in (ada, ben, cleo, dan, cleo)]
