@@ -7,6 +7,7 @@ the repository.
 import hashlib
 import html
 from base64 import b64encode
+from collections.abc import Iterable
 from pathlib import Path
 
 from starlette.requests import Request
@@ -40,9 +41,13 @@ def start_page(settings: Settings, *, checkout: Path = CHECKOUT) -> list[Route]:
     """The routes."""
     documents = _documents(checkout)
     page = _page(settings, list(documents)).encode()
+    contents = _html("Parley: documentation", "<h1>Documentation</h1>" + _links(documents, "")).encode()
 
     async def index(_: Request) -> Response:
-        return HTMLResponse(page, headers={"content-security-policy": POLICY, "cache-control": "no-cache"})
+        return _shown(page)
+
+    async def list_documents(_: Request) -> Response:
+        return _shown(contents)
 
     async def document(request: Request) -> Response:
         path = documents.get(request.path_params["path"])
@@ -51,7 +56,12 @@ def start_page(settings: Settings, *, checkout: Path = CHECKOUT) -> list[Route]:
         headers = {"content-security-policy": _DOCS_POLICY, "cache-control": "no-cache"}
         return PlainTextResponse(path.read_bytes(), headers=headers)
 
-    return [Route("/", index), Route("/docs/{path:path}", document)]
+    listed = [Route("/docs/", list_documents)] if documents else []
+    return [Route("/", index), *listed, Route("/docs/{path:path}", document)]
+
+
+def _shown(page: bytes) -> Response:
+    return HTMLResponse(page, headers={"content-security-policy": POLICY, "cache-control": "no-cache"})
 
 
 def _documents(checkout: Path) -> dict[str, Path]:
@@ -75,11 +85,18 @@ def _page(settings: Settings, documents: list[str]) -> str:
     if not settings.production:
         sections += [_sign_ins(), _first_query(settings)]
     if documents:
-        links = "".join(f'<li><a href="docs/{html.escape(name)}">{html.escape(name)}</a>' for name in documents)
-        sections.append(f'<h2 id="docs">Documentation</h2><ul>{links}</ul>')
-    body = f"<h1>Parley</h1><p>Messaging for client portals: a GraphQL API.</p>{''.join(sections)}"
+        sections.append(f'<h2 id="docs">Documentation</h2>{_links(documents, "docs/")}')
+    return _html("Parley", f"<h1>Parley</h1><p>Messaging for client portals: a GraphQL API.</p>{''.join(sections)}")
+
+
+def _links(documents: Iterable[str], folder: str) -> str:
+    items = "".join(f'<li><a href="{folder}{html.escape(name)}">{html.escape(name)}</a>' for name in documents)
+    return f"<ul>{items}</ul>"
+
+
+def _html(title: str, body: str) -> str:
     return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Parley</title>'
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         '<link rel="icon" href="data:,">'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style></head>'
         f"<body><main>{body}</main></body></html>"

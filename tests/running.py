@@ -15,9 +15,20 @@ PATIENCE = 30.0
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port for a server that can't choose its own.
+
+    On Linux nobody else is given it before that server listens: a socket of ours stays bound to it until this process
+    ends. A server may listen there all the same, since all that we start set SO_REUSEADDR.
+    """
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    port = int(held.getsockname()[1])
+    if sys.platform == "linux":
+        held.detach()
+    else:
+        held.close()
+    return port
 
 
 @contextmanager

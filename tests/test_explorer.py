@@ -3,6 +3,7 @@
 import gzip
 import json
 import re
+import shutil
 import subprocess
 import threading
 from collections.abc import Callable
@@ -24,6 +25,7 @@ from graphql import (
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from server.application import create_app
 from server.demo.people import PEOPLE
 from server.embedded.up import welcome
 from server.explorer import build as building
@@ -32,13 +34,19 @@ from server.explorer.bundle import Bundle
 from server.explorer.mount import Explorer, explorer
 from server.explorer.node import Node, find, serves
 from server.explorer.page import POLICY, filled_page, missing_page, told_by
-from server.explorer.place import BUILDS, SOURCES, build_of, built
+from server.explorer.place import BUILDS, PARTS, SOURCES, build_of, built
 from server.http.navigation import Navigation
 from server.settings import Settings
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted((SOURCES / "examples").glob("*/*.graphql"))
 PLACEHOLDER = re.compile(r"\{\{([^{}]+)\}\}")
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"  # what browsers say of a navigation
+NOWHERE = {
+    "database_url": "postgresql://nobody@127.0.0.1:1/parley",
+    "valkey_url": "redis://127.0.0.1:1",
+    "secret_key": "s" * 40,
+}
 GIVEN = {"given.key", "given.email", "given.password"}  # of src/examples-pane.jsx
 
 
@@ -100,12 +108,16 @@ def test_the_parts_that_need_no_browser_do_what_they_should() -> None:
     with building.alone(BUILDS):
         node = find()
         building.install(SOURCES, node)
-    done = subprocess.run([node.node, "--test"], cwd=SOURCES, capture_output=True, text=True, check=False)
+    command = [node.node, "--test", "--test-reporter=tap"]
+    done = subprocess.run(command, cwd=SOURCES, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
-    assert "# pass 0" not in done.stdout
+    assert re.search(r"^# pass [1-9]", done.stdout, re.MULTILINE)
 
 
-@pytest.mark.parametrize("lock_file", [SOURCES / "package-lock.json", ROOT / "tests/browser/package-lock.json"])
+LOCK_FILES = sorted([SOURCES / "package-lock.json", *ROOT.glob("tests/*/package-lock.json")])
+
+
+@pytest.mark.parametrize("lock_file", LOCK_FILES, ids=lambda path: path.parent.name)
 def test_lock_files_name_no_registry(lock_file: Path) -> None:
     packages = json.loads(lock_file.read_text())["packages"]
     assert [name for name, package in packages.items() if "resolved" in package] == []
@@ -166,11 +178,25 @@ def test_other_sources_have_another_build_and_the_old_one_goes(
 
 def test_a_build_is_named_by_its_sources_alone(sources: Path, builds: Path) -> None:
     name = build_of(sources, builds)
-    (sources / "node_modules").mkdir()
-    (sources / "node_modules" / "package.js").write_text("")
+    for beside in ("node_modules", "dist", "test"):
+        (sources / beside).mkdir()
+        (sources / beside / "file.js").write_text("")
     assert build_of(sources, builds) == name
     (sources / "src" / "main.js").rename(sources / "src" / "other.js")
     assert build_of(sources, builds) != name
+
+
+def test_whatever_stands_in_the_sources_is_part_of_the_name() -> None:
+    beside = {"test", "node_modules", "dist"}
+    assert {path.name for path in SOURCES.iterdir()} - beside == set(PARTS)
+
+
+def test_without_its_sources_a_build_is_taken_as_it_is(
+    sources: Path, builds: Path, runs: Callable[[], list[str]]
+) -> None:
+    made = build(sources, builds)
+    shutil.rmtree(sources)
+    assert built(sources, builds) == build(sources, builds) == made
 
 
 def test_two_starts_at_once_build_once(sources: Path, builds: Path, runs: Callable[[], list[str]]) -> None:
@@ -195,6 +221,16 @@ def test_a_build_that_fails_leaves_nothing_and_says_why(
     with pytest.raises(BuildError, match="vite build failed"):
         build(sources, builds)
     assert built(sources, builds) is None
+    assert list(builds.iterdir()) == []
+
+
+def test_a_file_of_a_kind_that_no_server_knows_fails_the_build_and_not_the_start(
+    sources: Path, builds: Path, runs: Callable[[], list[str]], tmp_path: Path
+) -> None:
+    node = tmp_path / "node"
+    node.write_text(node.read_text() + "touch $4/explorer/editor-1.wasm\n")
+    with pytest.raises(BuildError, match=r"has no '\.wasm'"):
+        build(sources, builds)
     assert list(builds.iterdir()) == []
 
 
@@ -244,9 +280,8 @@ def browser(found: Explorer) -> httpx.AsyncClient:
         await send({"type": "http.response.body"})
 
     app = Starlette(routes=[Route("/graphql", Navigation(graphql, found.show)), *found.routes])
-    accept = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
     return httpx.AsyncClient(
-        transport=httpx.ASGITransport(app), base_url="http://parley.test", headers={"accept": accept}
+        transport=httpx.ASGITransport(app), base_url="http://parley.test", headers={"accept": BROWSER}
     )
 
 
@@ -341,6 +376,19 @@ def test_it_can_be_turned_off() -> None:
     off = Settings.model_validate({"explorer": False})
     assert explorer(off) is None
     assert "explorer" not in welcome(off)
+
+
+async def test_where_it_is_off_a_browser_is_told_that_it_asks_for_nothing() -> None:
+    app = create_app(Settings.model_validate({"explorer": False, **NOWHERE}))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://parley.test") as client:
+        answer = await client.get("/graphql", headers={"accept": BROWSER})
+    assert answer.status_code == 400
+    assert "query" in answer.json()["errors"][0]["message"]
+
+
+def test_who_starts_parley_is_told_who_can_sign_in() -> None:
+    for person in PEOPLE:
+        assert re.search(rf"{person.email} +{person.about}$", welcome(Settings()), re.MULTILINE)
 
 
 def test_who_starts_parley_is_told_where_it_is_or_how_to_build_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,9 +92,9 @@ async def test_a_program_of_readme_goes_on_exactly_through_a_cut(
     room = await ada.make_room(cleo)
     network = Network(port)
     relay = await stack.enter_async_context(network.between())
-    script = installed() / f".readme-{name}-{port}.mjs"
+    (tmp_path / "node_modules").symlink_to(installed() / "node_modules")
+    script = tmp_path / "live.mjs"
     script.write_text(programs()[name].replace(URL, f"ws://127.0.0.1:{relay}/graphql"))
-    stack.callback(script.unlink)
     program = await asyncio.create_subprocess_exec(
         "node",
         str(script),

@@ -1,5 +1,6 @@
 """`/` and the documentation under `/docs/`."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,17 @@ async def test_every_page_of_the_documentation_is_there_as_text() -> None:
             assert answer.text == path.read_text()
 
 
-@pytest.mark.parametrize("name", ["", "other.md", "../Makefile", "..%2FMakefile", "decisions", "%2Fetc%2Fpasswd"])
+async def test_the_folder_is_a_list_of_its_pages() -> None:
+    async with visitor() as client:
+        answer = await client.get("/docs", follow_redirects=True)
+        names = re.findall(r'href="([^"]+\.md)"', answer.text)
+        assert "decisions/" in names[-1]
+        for name in names:
+            assert (await client.get(str(answer.url.join(name)))).status_code == 200
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("name", ["other.md", "../Makefile", "..%2FMakefile", "decisions", "%2Fetc%2Fpasswd"])
 async def test_nothing_else_is(name: str) -> None:
     async with visitor() as client:
         assert (await client.get(f"/docs/{name}")).status_code == 404
@@ -76,3 +87,4 @@ async def test_nothing_else_is(name: str) -> None:
 async def test_where_there_is_no_documentation_there_are_no_links_to_it(tmp_path: Path) -> None:
     async with visitor(tmp_path) as client:
         assert "docs" not in (await client.get("/")).text
+        assert (await client.get("/docs/")).status_code == 404

@@ -11,6 +11,8 @@ import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
+from server.demo import PASSWORD
+from server.demo.people import PEOPLE
 from server.embedded import EmbeddedError
 from server.embedded.command import Command
 from server.embedded.lock import FolderLock
@@ -94,13 +96,9 @@ def welcome(settings: Settings) -> str:
     if settings.embedded_mail:
         lines.append(f"  mail       http://localhost:{settings.mail_page_port}")
     if not settings.production:
-        lines += [
-            "",
-            "  Sign in, with the password parley-demo, as",
-            '    ada@firm.test, ben@firm.test         internal users of "Northwind Studio"',
-            "    cleo@client.test, dan@client.test    its clients",
-            "    zoe@other.test                       internal user of another workspace",
-        ]
+        width = max(len(person.email) for person in PEOPLE) + 4
+        lines += ["", f"  Sign in, with the password {PASSWORD}, as"]
+        lines += [f"    {person.email:{width}}{person.about}" for person in PEOPLE]
     return "\n".join([*lines, "", "Ctrl-C stops everything. The data stay.", ""])
 
 

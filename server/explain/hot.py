@@ -100,7 +100,7 @@ def _unread(at: Sample) -> Iterator[Hot]:
     yield Hot(
         "unread counts of a page",
         read_mark.unread_counts,
-        here(at, room_ids=at.rooms, user_ids=[at.internal.id]),
+        of_page,
         Promise(few * page, 0, only),
     )
     yield Hot(
@@ -112,7 +112,7 @@ def _unread(at: Sample) -> Iterator[Hot]:
     yield Hot(
         "first unread of a page",
         read_mark.first_unread,
-        here(at, room_ids=at.rooms, user_ids=[at.internal.id]),
+        of_page,
         Promise(10 * page),
     )
     yield Hot(

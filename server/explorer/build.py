@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from server.explorer.bundle import Bundle
 from server.explorer.node import BuildError, Node, find, run
 from server.explorer.place import BUILDS, SOURCES, build_of, built
 from server.settings import SettingsError, read
@@ -53,9 +54,20 @@ def _build(sources: Path, builds: Path) -> Path:
         run(command, "vite build", sources, {**node.environment(), "NODE_ENV": "production"})
         for path in [path for path in out.rglob("*") if path.suffix in SQUEEZED]:
             path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes(), 9, mtime=0))
+        _try(out)
         out.rename(wanted)
     _remove_others(wanted)
     return wanted
+
+
+def _try(out: Path) -> None:
+    """What no server could read at its start is no build."""
+    try:
+        Bundle.read(out)
+    except KeyError as unknown:
+        raise BuildError(
+            f"TYPES in server/explorer/bundle.py has no {unknown}, and Vite has made such a file"
+        ) from None
 
 
 def install(sources: Path, node: Node) -> None:

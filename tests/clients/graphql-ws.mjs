@@ -7,6 +7,10 @@ const [, , url, scene, ...tokens] = process.argv;
 const seen = [];
 let connections = 0;
 
+const PONGS = 3;
+let answered;
+const pongs = new Promise((resolve) => (answered = resolve));
+
 const client = createClient({
   url,
   webSocketImpl: WebSocket,
@@ -19,7 +23,11 @@ const client = createClient({
   },
   on: {
     closed: ({ code, reason }) => seen.push({ closed: code, reason }),
-    pong: (received) => received && seen.push('pong'),
+    pong: (received) => {
+      if (!received) return;
+      seen.push('pong');
+      if (seen.filter((each) => each === 'pong').length === PONGS) answered();
+    },
   },
 });
 
@@ -52,7 +60,8 @@ const scenes = {
   error: () => all('{ hullo }'),
   subscription: () => all('subscription { tick }'),
   completed: () => all('subscription { tick }', (dispose) => setTimeout(dispose)),
-  keepAlive: () => all('subscription { tick }'),
+  // Completed by the client, once so many pongs have come.
+  keepAlive: () => all('subscription { tick }', (dispose) => pongs.then(dispose)),
 };
 
 await scenes[scene]();

@@ -107,8 +107,8 @@ async def test_a_subscription_goes_on_with_a_new_sign_in(play: Any, streams: Toy
 async def test_the_connection_is_kept_alive(play: Any, streams: ToyStreams) -> None:
     script = await play("keepAlive")
     feed = await begun(streams)
-    await asyncio.sleep(0.3)
-    feed.outlet.complete()
-    seen = (await script.printed())["seen"]
-    assert seen.count("pong") >= 3
-    assert seen[-1] == "complete"
+    feed.give(1)
+    printed = await script.printed()
+    assert printed["connections"] == 1
+    assert printed["seen"].count("pong") >= 3
+    assert printed["seen"][-1] == "complete"

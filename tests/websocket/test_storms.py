@@ -11,6 +11,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from server.websocket.connection import Connection
+from server.websocket.message import read
 from server.websocket.operation import Operation
 from tests.http.toy import ToyEngine
 from tests.websocket.conftest import SIGNED_IN, Client, Dial, Server
@@ -89,7 +90,17 @@ async def test_a_storm_of_queries(client: Client, engine: ToyEngine) -> None:
     assert engine.journal.count("opened") == engine.journal.count("closed")
 
 
-async def test_a_storm_of_one_client_harms_no_other(dial: Dial, streams: ToyStreams) -> None:
+async def test_a_storm_of_one_client_harms_no_other(
+    dial: Dial, streams: ToyStreams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = 0
+
+    def counted(text: str) -> Any:
+        nonlocal heard
+        heard += 1
+        return read(text)
+
+    monkeypatch.setattr("server.websocket.connection.read", counted)
     wild, calm = await dial(), await dial()
     for client in (wild, calm):
         await client.init()
@@ -100,20 +111,20 @@ async def test_a_storm_of_one_client_harms_no_other(dial: Dial, streams: ToyStre
         with contextlib.suppress(ConnectionClosed):
             for number in range(100_000):
                 await wild.say(id=f"{number}", type="subscribe", payload={"query": f"{{ hello{number} }}"})
-                if number % 100 == 0:
+                if number % 1_000 == 0:
                     await asyncio.sleep(0)
 
     storming = asyncio.create_task(storm())
-    loop = asyncio.get_running_loop()
-    slowest = 0.0
+    most = 0
     for number in range(50):
-        begun = loop.time()
+        before = heard
         assert streams.feeds[0].give(number)
         assert (await calm.hear())["payload"] == {"data": {"tick": number}}
-        slowest = max(slowest, loop.time() - begun)
+        most = max(most, heard - before)
     storming.cancel()
     wild.wire.transport.abort()
-    assert slowest < 0.5
+    # While one message goes to a client, of another a few are read, and never all of its thousand that have come.
+    assert 0 < most < 300
 
 
 async def test_the_whole_of_a_storm_says_nothing_in_the_log(

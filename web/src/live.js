@@ -1,5 +1,5 @@
 import { createClient } from "graphql-ws";
-import { bearer } from "./sign-in.js";
+import { bearer, SignInEnded } from "./sign-in.js";
 import { resuming } from "./resume.js";
 
 const FORBIDDEN = 4403; // the token has expired, or its sign-in has ended
@@ -55,27 +55,36 @@ export class Live {
   #connect() {
     const who = this.#who;
     let token = null;
-    let refused = false;
-    return createClient({
+    let refused = null;
+    const client = createClient({
       url: this.#endpoint.href,
       connectionParams: async () => {
-        token = await this.#signIn.token(refused ? token : null);
+        try {
+          token = await this.#signIn.token(refused);
+        } catch (fault) {
+          if (fault instanceof SignInEnded) throw fault;
+          // The server can't be asked just now, which counts as a cut. Thrown, it would close the socket with 4500, which
+          // graphql-ws takes for final, also where that close comes late and meets the next attempt.
+          client.terminate();
+          return null;
+        }
         // What one person asked for is never asked in the name of another.
-        if (this.#who !== who) throw new Error("The sign-in has ended.");
+        if (this.#who !== who) throw new SignInEnded();
         return bearer(token);
       },
-      // For ever, since servers come back; but an Error is ours, and says that nobody is signed in any more.
+      // For ever, since servers and networks come back, and people who have signed out don't.
       retryAttempts: Infinity,
-      shouldRetry: (fault) => !(fault instanceof Error),
+      shouldRetry: (fault) => !(fault instanceof SignInEnded),
       retryWait: (retries) => wait(Math.min(LONGEST_WAIT, 200 * 2 ** retries) * (0.5 + Math.random() / 2)),
       on: {
         connected: () => this.#show(false),
         closed: (event) => {
-          refused = event.code === FORBIDDEN;
+          if (event.code === FORBIDDEN) refused = token;
           this.#show(this.#running > 0);
         },
       },
     });
+    return client;
   }
 
   /**

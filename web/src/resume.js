@@ -6,11 +6,12 @@ import { getOperationAST, Kind } from "graphql";
  *
  * Only where the operation declares `$after`; one that doesn't begins at "now" each time.
  */
-export function resuming(payload, document) {
-  const operation = getOperationAST(document, payload.operationName);
+export function resuming(asked, document) {
+  const operation = getOperationAST(document, asked.operationName);
   const declares = operation?.variableDefinitions?.some(({ variable }) => variable.name.value === "after");
+  const payload = declares ? { ...asked, variables: { ...asked.variables } } : asked;
   return {
-    payload: declares ? (payload = { ...payload, variables: { ...payload.variables } }) : payload,
+    payload,
     shown(result) {
       const cursor = declares && cursorIn(result.data);
       if (cursor) payload.variables.after = cursor;

@@ -15,6 +15,13 @@ const REFRESH = `mutation RefreshSession($input: RefreshSessionInput!) {
 const WHO = `query WhoAmI { viewer { ${USER} } }`;
 const OUT = "mutation SignOut { signOut { userErrors { message } } }";
 
+/** There is nobody to speak for any more. Any other Error says only that it could not be found out just now. */
+export class SignInEnded extends Error {
+  constructor(message = "The sign-in has ended.") {
+    super(message);
+  }
+}
+
 /**
  * Who is signed in, in this tab of the browser only: two tabs may be two people, and a refresh token, good once, has
  * one user. Kept in `storage`, so that a reload asks for nothing.
@@ -75,7 +82,7 @@ export class SignIn {
 
   /**
    * A token that is good now, or null for nobody. `refused`: one that the server would not take; it is renewed, whatever
-   * the clock says. Throws where the sign-in has ended.
+   * the clock says. Throws SignInEnded, or an Error where the server can't be asked.
    */
   async token(refused = null) {
     const held = this.#held;
@@ -91,7 +98,7 @@ export class SignIn {
     const ended = "The sign-in has ended. Sign in again.";
     if (!held.refreshToken) {
       this.#hold(null, ended);
-      throw new Error(ended);
+      throw new SignInEnded(ended);
     }
     const { result, date } = await post(this.#endpoint, {
       query: REFRESH,
@@ -106,7 +113,7 @@ export class SignIn {
     }
     if (!result.data?.refreshSession) throw new Error(messageOf(result) ?? "The sign-in could not be renewed.");
     this.#hold(null, ended);
-    throw new Error(ended);
+    throw new SignInEnded(ended);
   }
 
   #hold(held, notice = null) {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { beforeEach, mock, test } from "node:test";
-import { SignIn } from "../src/sign-in.js";
+import { SignIn, SignInEnded } from "../src/sign-in.js";
 
 const MINUTE = 60_000;
 // The server's clock is an hour behind this machine's.
@@ -83,7 +83,7 @@ test("renewing is not a change of who is signed in", async () => {
 test("a sign-in that has ended is over, and is said to be", async () => {
   const signIn = await signedIn();
   answers.refreshSession = () => ({ session: null, userErrors: [{ message: "No." }] });
-  await assert.rejects(signIn.token("access-1"), /ended/);
+  await assert.rejects(signIn.token("access-1"), SignInEnded);
   assert.equal(signIn.shown.person, null);
   assert.match(signIn.shown.notice, /ended/);
   assert.equal(await signIn.token(), null);
@@ -92,7 +92,7 @@ test("a sign-in that has ended is over, and is said to be", async () => {
 test("a fault of the server's ends no sign-in", async () => {
   const signIn = await signedIn();
   answers.refreshSession = () => ({ errors: [{ message: "Internal server error" }] });
-  await assert.rejects(signIn.token("access-1"), /Internal/);
+  await assert.rejects(signIn.token("access-1"), (fault) => !(fault instanceof SignInEnded) && /Internal/.test(fault));
   assert.equal(signIn.shown.person.name, "Ada");
 });
 
