@@ -21,7 +21,7 @@ from resolvers.process import Process
 from resolvers.sealing import Sealer
 from resolvers.snapshot import Snapshot
 from tests.cast import Person
-from tests.races import blocked, rows, viewer_of
+from tests.races import blocked, rows
 
 
 async def line(process: Process, person: Person) -> list[tuple[int, int]]:
@@ -129,15 +129,16 @@ async def test_a_position_is_never_committed_asynchronously(process: Process, ad
 
 class TestEventCursors:
     async def test_a_query_tells_now_and_its_data_of_one_moment(self, process: Process, ada: Person) -> None:
-        viewer = await viewer_of(process, ada)
         room = await ada.make_room()
         snapshot = Snapshot(process)
-        before = await snapshot.read(lambda connection: newest(connection, viewer))
+        before = await snapshot.read(lambda connection: newest(connection, ada.workspace_id))
         await ada.send(room)
-        assert await snapshot.read(lambda connection: newest(connection, viewer)) == before
+        assert await snapshot.read(lambda connection: newest(connection, ada.workspace_id)) == before
         await snapshot.close()
         later = Snapshot(process)
-        assert (await later.read(lambda connection: newest(connection, viewer))).position == before.position + 1
+        assert (
+            await later.read(lambda connection: newest(connection, ada.workspace_id))
+        ).position == before.position + 1
         await later.close()
 
     async def test_in_a_mutation_it_stands_before_what_the_mutation_did(self, process: Process, ada: Person) -> None:
