@@ -7,8 +7,12 @@ keeps its locks for ever. So whoever waits here ends the batch with a Sync, whic
 https://www.postgresql.org/docs/current/protocol-flow.html#PROTOCOL-FLOW-EXT-QUERY
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from psycopg import AsyncConnection, AsyncCursor, AsyncPipeline, generators
 from psycopg.rows import TupleRow
@@ -35,6 +39,22 @@ class Connection(AsyncConnection[TupleRow]):
         if self._batch is not None and cursor.pgresult is None:
             await self._drain()
             await self._batch.sync()
+
+    @contextmanager
+    def limited(self, seconds: float) -> Iterator[None]:
+        """What is asked in here fails with an OperationalError when it is not answered in that time, and the connection
+        is gone. For a server that has fallen silent: a cancelled question would go on waiting for it."""
+        timer = asyncio.get_running_loop().call_later(seconds, self._cut)
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _cut(self) -> None:
+        """Whoever waits for the server finds the end of what it says."""
+        if not self.closed:
+            with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self.fileno())) as wire:
+                wire.shutdown(socket.SHUT_RDWR)
 
     async def _drain(self) -> None:
         """Send all that is queued, however large. The Sync that follows looks only for answers once it is queued: with

@@ -18,6 +18,9 @@ from resolvers.process import Process
 
 Result = TypeVar("Result")
 
+# How long, in seconds, an answer may take. Far above what any question needs: it ends what a silent server holds.
+ANSWER_SECONDS = 30.0
+
 # How long, in seconds, a statement that nobody waits for any more may take to stop.
 _PATIENCE = 5.0
 
@@ -63,7 +66,7 @@ class Snapshot:
                 if self._connection is not None and not self._connection.closed:
                     # Not a ROLLBACK, with which psycopg throws all prepared statements away; of a transaction that
                     # failed, the end is the same.
-                    with contextlib.suppress(psycopg.Error):
+                    with contextlib.suppress(psycopg.Error), self._connection.limited(ANSWER_SECONDS):
                         await self._connection.commit()
             finally:
                 self._connection = None
@@ -75,9 +78,11 @@ class Snapshot:
                 raise Missing
             if self._connection is None:
                 connection = await self._held.enter_async_context(self._pool.connection())
-                await connection.execute(self._begin)
+                with connection.limited(ANSWER_SECONDS):
+                    await connection.execute(self._begin)
                 self._connection = connection
-            return await ask(self._connection)
+            with self._connection.limited(ANSWER_SECONDS):
+                return await ask(self._connection)
 
     def _started(self, work: Coroutine[Any, Any, Result]) -> "asyncio.Task[Result]":
         """A task that runs to its end whoever waits for it."""

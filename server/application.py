@@ -4,6 +4,7 @@ import asyncio
 import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import redis.asyncio
 from starlette.applications import Starlette
@@ -22,6 +23,9 @@ from server.task_queue import TaskQueue
 from server.websocket.service import Bounds
 from server.worker import make_app
 
+# Of one process, for live delivery: readers, replays and the sweep.
+LIVE_CONNECTIONS = 5
+
 # A part that has not answered by then is not ready.
 READY_SECONDS = 2.0
 
@@ -35,7 +39,9 @@ def create_app(settings: Settings | None = None) -> Starlette:
     hints = Hints(settings.valkey_address)
     process = make_process(settings, pool, tasks.put, hints.publish)
     execution = Execution(ParleyEngine(process), introspection=settings.introspection)
-    hub = Hub(process, execution, hints)
+    # Connections of its own: mutations that wait for a lock shall not hold up what is live.
+    live = make_pool(settings, size=LIVE_CONNECTIONS)
+    hub = Hub(replace(process, pool=live), execution, hints)
 
     async def ready() -> None:
         async def database() -> None:
@@ -58,6 +64,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         # The database may come later: until then requests fail, and /readyz says why.
         await pool.open(wait=False)
+        await live.open(wait=False)
         await hints.open()
         await hub.open()
         # What is there by now stays, so the collector need not look at it again with each answer.
@@ -69,6 +76,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         finally:
             await hub.close()
             await hints.close()
+            await live.close()
             await pool.close()
             await valkey.aclose()
             tasks.close()

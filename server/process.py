@@ -15,6 +15,12 @@ def make_pool(settings: Settings, *, size: int | None = None) -> Pool:
     """A pool of connections, not opened yet. Transactions are begun and ended by what runs in them."""
     options: dict[str, Any] = {
         "autocommit": True,
+        # A host that has fallen silent is found out in seconds, not in the system's hours. Over a Unix socket it can't.
+        "connect_timeout": 5,
+        "tcp_user_timeout": 10_000,  # milliseconds
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
         "prepare_threshold": 5 if settings.prepare_statements else None,
     }
     return AsyncConnectionPool(

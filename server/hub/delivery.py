@@ -30,14 +30,27 @@ from server.graphql.payload import encode
 from server.hub.roster import Group, Roster
 from server.hub.subscriber import Outcome, Subscriber
 
-# The database could not be asked: the batch is tried again, and nobody is told of a fault.
-UNREACHABLE = (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout, TimeoutError, OSError)
+# The database could not be asked: the batch is tried again, and nobody is told of a fault. PostgreSQL ends a snapshot
+# that was idle for too long (a process that was stopped) with an InternalError, and forgets plans with a
+# NotSupportedError when a table changes.
+UNREACHABLE = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.InternalError,
+    psycopg.NotSupportedError,
+    PoolTimeout,
+    TimeoutError,
+    OSError,
+)
 
 # How many subscribers are given something before others may run.
 _BREATH = 500
 
 # Whether an event of its stream is still to be given to a subscriber, by its position.
 Owed = Callable[[Subscriber, int], bool]
+
+# What becomes of somebody who is not in their room in the snapshot.
+Bar = Callable[[Subscriber], None]
 
 # Hands over an outcome of an event to a subscriber.
 Give = Callable[[Subscriber, EventRow, Outcome], None]
@@ -67,7 +80,7 @@ class Delivery:
         self._counts = counts
 
     async def deliver(
-        self, snapshot: Snapshot, events: Sequence[EventRow], roster: Roster, owed: Owed, give: Give
+        self, snapshot: Snapshot, events: Sequence[EventRow], roster: Roster, owed: Owed, bar: Bar, give: Give
     ) -> None:
         """Give each event to those on the roster to whom it is owed, in order.
 
@@ -82,7 +95,7 @@ class Delivery:
             for subscriber in group.subscribers
             if owed(subscriber, event.position)
         }
-        await self.see_rights(snapshot, receiving)
+        await self.see_rights(snapshot, receiving, bar)
         batch = await self._batch(snapshot, [event for event, groups in told if groups], receiving)
         for event, groups in told:
             for subscriber, how in roster.leaving(event):
@@ -98,7 +111,7 @@ class Delivery:
                 ]
                 await self._tell(batch, event, group, allowed, give)
 
-    async def see_rights(self, snapshot: Snapshot, subscribers: Collection[Subscriber]) -> None:
+    async def see_rights(self, snapshot: Snapshot, subscribers: Collection[Subscriber], bar: Bar) -> None:
         """Bar those who are not in their room in this snapshot, and end those who are not signed in any more."""
         seats = list({subscriber.seat: None for subscriber in subscribers})
         if not seats:
@@ -109,7 +122,7 @@ class Delivery:
                 if subscriber.seat in lost.signed_out:
                     subscriber.end(End.SIGNED_OUT)
                 elif subscriber.seat in lost.outside:
-                    subscriber.barred = True
+                    bar(subscriber)
 
     async def _batch(
         self, snapshot: Snapshot, events: Sequence[EventRow], receiving: Collection[Subscriber]

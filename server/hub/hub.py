@@ -32,6 +32,9 @@ log = logging.getLogger("parley.hub")
 # How often, in seconds, one statement looks where the lines of all watched workspaces are.
 SWEEP = 1.0
 
+# A look that has no answer after so long, in seconds, is given up with its connection.
+LOOK_SECONDS = 5.0
+
 # Pages of replays that are read at once.
 REPLAYS = 3
 
@@ -52,6 +55,7 @@ class Hub:
         self._turn = asyncio.Lock()
         self._replays = asyncio.Semaphore(REPLAYS)
         self._sweeping: asyncio.Task[None] | None = None
+        self._ending: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
         self._sweeping = asyncio.create_task(self._sweep())
@@ -62,7 +66,8 @@ class Hub:
             await asyncio.wait([self._sweeping])
         async with self._turn:
             for workspace_id in list(self._watches):
-                await self._unwatch(workspace_id)
+                self._unwatch(workspace_id)
+        await asyncio.gather(*self._ending)
 
     async def verify(self, who: Named) -> None:
         """
@@ -119,10 +124,16 @@ class Hub:
                 self._watches[workspace_id] = watch, ears
             return self._watches[workspace_id][0]
 
-    async def _unwatch(self, workspace_id: UUID) -> None:
-        watch, ears = self._watches.pop(workspace_id)
-        await watch.stop()
-        await ears.aclose()
+    def _unwatch(self, workspace_id: UUID) -> None:
+        """In a task of its own: nobody else shall wait for what a silent database keeps from ending."""
+
+        async def end(watch: Watch, ears: AsyncExitStack) -> None:
+            await ears.aclose()
+            await watch.stop()
+
+        task = asyncio.create_task(end(*self._watches.pop(workspace_id)))
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
 
     async def _sweep(self) -> None:
         """Find what no hint told; and let go of workspaces that nobody watches."""
@@ -133,7 +144,7 @@ class Hub:
                 async with self._turn:
                     idle = {key for key, (watch, _) in self._watches.items() if watch.idle}
                     for workspace_id in idle & resting:
-                        await self._unwatch(workspace_id)
+                        self._unwatch(workspace_id)
                     resting = idle
                 await self._look()
             except UNREACHABLE:
@@ -147,7 +158,8 @@ class Hub:
         if not watched:
             return
         async with self._process.pool.connection() as connection:
-            newest = await stream.newest_of_all(connection, list(watched))
+            with connection.limited(LOOK_SECONDS):
+                newest = await stream.newest_of_all(connection, list(watched))
         for row in newest:
             watched[row.workspace_id].found(Position(row.position, row.stamp))
 

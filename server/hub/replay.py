@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -25,8 +25,8 @@ PAGE = 200
 # How far along the line a page goes at the most: of a quiet room there may be nothing for long.
 SPAN = 5_000
 
-# Whoever is further behind than this does not keep the others waiting.
-FAR = 1000
+# Whoever is less behind than this is brought up together.
+NEAR = 999
 
 _PAUSE = 0.5
 
@@ -45,6 +45,7 @@ class Replay:
         live: Roster,
         counts: Counts,
         turns: asyncio.Semaphore,
+        on_live: Callable[[Subscriber], None],
     ) -> None:
         self._process = process
         self._workspace_id = workspace_id
@@ -53,6 +54,7 @@ class Replay:
         self._counts = counts
         # How many pages are read at once in the process, so that a storm leaves the pool to others.
         self._turns = turns
+        self._on_live = on_live
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -64,11 +66,13 @@ class Replay:
         if not subscribers:
             return
         head = max(subscriber.since for subscriber in subscribers)
-        near = {each: made for each, made in subscribers.items() if head - each.at.position <= FAR}
-        far = {each: made for each, made in subscribers.items() if each not in near}
-        for cohort in (near, far):
-            if cohort:
-                self._start(self._bring(cohort))
+        cohorts: dict[int, dict[Subscriber, Executor[object]]] = {}
+        for subscriber, executor in subscribers.items():
+            # By the order of magnitude: whoever is far behind does not keep the others waiting.
+            magnitude = len(str(max(head - subscriber.at.position, NEAR)))
+            cohorts.setdefault(magnitude, {})[subscriber] = executor
+        for cohort in cohorts.values():
+            self._start(self._bring(cohort))
 
     async def stop(self) -> None:
         for task in self._tasks:
@@ -120,7 +124,7 @@ class Replay:
                 if subscriber.at not in there:
                     subscriber.expire()
             # A sign-in that has ended between two pages was told to nobody.
-            await self._delivery.see_rights(snapshot, cohort)
+            await self._delivery.see_rights(snapshot, cohort, Subscriber.bar)
             start = min((each.at for each in cohort if not each.ended), default=None)
             if start is None:
                 return cohort[0].at, True
@@ -129,7 +133,7 @@ class Replay:
                     connection, self._workspace_id, start, roster.rooms(), limit=PAGE, span=SPAN
                 )
             )
-            await self._delivery.deliver(snapshot, page.events, roster, Subscriber.is_owed, self._give)
+            await self._delivery.deliver(snapshot, page.events, roster, Subscriber.is_owed, Subscriber.bar, self._give)
         finally:
             await snapshot.close()
         return page.end, page.is_last
@@ -148,6 +152,7 @@ class Replay:
             return True
         if is_last and subscriber.waiting is not None:
             subscriber.go_live(end)
+            self._on_live(subscriber)
             return True
         if end.position > subscriber.at.position:
             subscriber.at = end

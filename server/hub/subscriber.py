@@ -94,7 +94,19 @@ class Subscriber(AsyncIterator[Any]):
         """The same of an event that the reader has found. What is not behind the snapshot in which it was let in comes
         from the log; and the reader's snapshot may be older than that one, and say of its rights what is not true any
         more."""
-        return self.viewer is not None and position > self.since and self.is_owed(position)
+        hears = self.live or self.waiting is not None
+        return hears and self.viewer is not None and position > self.since and self.is_owed(position)
+
+    def bar(self) -> None:
+        self.barred = True
+
+    def bar_live(self) -> None:
+        """The same by what the reader has found. A page of the log that is being given has a snapshot of its own, and
+        goes by that: barred in its middle, there would be a hole in it."""
+        if self.live:
+            self.barred = True
+        else:
+            self.waiting = None
 
     def on_end(self, forget: Callable[["Subscriber"], None]) -> None:
         self._on_end = forget

@@ -19,7 +19,7 @@ from resolvers import stream
 from resolvers.errors import CursorExpired, ParleyError, Unauthenticated
 from resolvers.event import newest
 from resolvers.process import Process
-from resolvers.snapshot import Snapshot
+from resolvers.snapshot import ANSWER_SECONDS, Snapshot
 from resolvers.viewer import Viewer
 from server import fault
 from server.hub.delivery import UNREACHABLE, Counts, Delivery
@@ -48,7 +48,9 @@ class Watch:
         self._counts = counts
         self._delivery = Delivery(process, workspace_id, counts)
         self._roster = Roster()
-        self._replay = Replay(process, workspace_id, self._delivery, self._roster, counts, replays)
+        self._replay = Replay(process, workspace_id, self._delivery, self._roster, counts, replays, self._note)
+        # Live from an event on that the reader has not come to yet.
+        self._ahead: set[Subscriber] = set()
         self._arrivals: list[Subscriber] = []
         self._arrived = asyncio.Event()
         self._news = asyncio.Event()
@@ -109,6 +111,7 @@ class Watch:
         self._roster.add(subscriber, self._executors[subscriber])
 
     def _forget(self, subscriber: Subscriber) -> None:
+        self._ahead.discard(subscriber)
         self._roster.discard(subscriber)
         self._executors.pop(subscriber, None)
 
@@ -157,6 +160,7 @@ class Watch:
         subscriber.judged.set_result(None)
         if subscriber.at == at and subscriber.waiting is not None:
             subscriber.go_live(at)
+            self._note(subscriber)
         else:
             self._roster.discard(subscriber)
             subscriber.waiting = None
@@ -171,7 +175,8 @@ class Watch:
 
     async def _start(self) -> None:
         async with self._process.pool.connection() as connection:
-            self.at = await newest(connection, self.workspace_id)
+            with connection.limited(ANSWER_SECONDS):
+                self.at = await newest(connection, self.workspace_id)
         self._started.set_result(None)
 
     async def _read_on(self) -> None:
@@ -186,8 +191,11 @@ class Watch:
         try:
             events = await snapshot.read(lambda connection: stream.read_on(connection, self.workspace_id, own, BATCH))
             if events:
+                self._see_history(events)
                 self._leave_to_the_log(events)
-                await self._delivery.deliver(snapshot, events, self._roster, Subscriber.is_owed_live, _give)
+                await self._delivery.deliver(
+                    snapshot, events, self._roster, Subscriber.is_owed_live, Subscriber.bar_live, _give
+                )
                 self.at = events[-1].at
             return len(events)
         except CursorExpired:
@@ -196,6 +204,19 @@ class Watch:
             return 0
         finally:
             await snapshot.close()
+
+    def _note(self, subscriber: Subscriber) -> None:
+        if self.at is None or subscriber.at.position > self.at.position:
+            self._ahead.add(subscriber)
+
+    def _see_history(self, events: Sequence[EventRow]) -> None:
+        """Who was ahead of the reader must meet the event that they stand behind, and not another one in its place."""
+        stamps = {event.position: event.stamp for event in events}
+        for subscriber in list(self._ahead):
+            if subscriber.at.position <= events[-1].position:
+                self._ahead.discard(subscriber)
+                if stamps.get(subscriber.at.position, subscriber.at.stamp) != subscriber.at.stamp:
+                    subscriber.expire()
 
     def _leave_to_the_log(self, events: Sequence[EventRow]) -> None:
         """Nobody knows yet as whom to execute for those who are not judged: they get what they are owed by the log."""

@@ -15,6 +15,8 @@ from typing import Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 
+from server.websocket.closing import TRY_AGAIN
+
 EXTENSION = "parley.frames"
 
 # Bytes that the kernel may keep for a client, beyond those on their way.
@@ -67,12 +69,17 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def keepalive_timeout(self) -> None:
         """Who has not been read from, or is still taking what was written, may well have answered: the application
-        judges whether it takes anything at all."""
+        judges whether it takes anything at all. Anybody else is gone, or in a tunnel; by uvicorn's 1011 a client that
+        comes out of one would give up for good."""
+        self.pong_timer = None
         if self.read_paused or not self.writable.is_set():
             assert self.ping_timeout is not None
             self.pong_timer = self.loop.call_later(self.ping_timeout, self.keepalive_timeout)
-        else:
-            super().keepalive_timeout()
+        elif not (self.close_sent or self.transport.is_closing()):
+            self.conn.fail(*TRY_AGAIN)
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.close_sent = True
+            self.transport.close()
 
 
 def _head(length: int) -> bytes:
