@@ -285,6 +285,38 @@ class TestRemovals:
         again = await live.call(cleo, room, phone.cursor)
         await again.has("Second", "Third")
 
+    async def test_a_page_that_is_being_given_has_no_hole(
+        self,
+        live: Switchboard,
+        process: Process,
+        ada: Person,
+        ben: Person,
+        cleo: Person,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """The reader, whose snapshot is newer, finds her outside while the page is given."""
+        room = await ada.make_room(ben, cleo)
+        await live.call(ben, room)
+        cursor = await cursor_of(cleo)
+        for text in ("One", "Two"):
+            await ada.send(room, text)
+        await has_read(live, ada, process)
+        held = Hold(monkeypatch, stream, "log_of_rooms", behind=True)
+        phone = await live.call(cleo, room, cursor)
+        await held.reached.wait()
+        paging = Hold(monkeypatch, stream, "messages_of_events")
+        held.let_go()
+        await paging.reached.wait()
+        await ada.send(room, "Three")
+        await has_read(live, ada, process)
+        await ada.done("removeParticipant", {"roomId": room, "userId": cleo.id})
+        await ada.send(room, "Without her")
+        await has_read(live, ada, process)
+        await ada.done("addParticipants", {"roomId": room, "userIds": [cleo.id]})
+        paging.let_go()
+        await phone.until(lambda phone: phone.ended == "complete")
+        assert phone.texts == ["One", "Two", "Three", "Without her"][: len(phone.texts)]
+
     async def test_one_that_was_over_before_one_subscribes_is_skipped(
         self, live: Switchboard, ada: Person, cleo: Person
     ) -> None:
