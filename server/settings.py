@@ -197,7 +197,10 @@ class Settings(BaseSettings):
         return self.smtp_url.get_secret_value() if self.smtp_url else f"smtp://127.0.0.1:{self.smtp_catcher_port}"
 
     def variables(self) -> dict[str, str]:
-        """These settings as environment variables, whole, for a child process. Holds the secrets."""
+        """These settings as environment variables, whole, for a child process. Holds the secrets.
+
+        Mail's address is left out where it is not set: what is embedded has a page, and a child shall know of it.
+        """
         resolved = {
             **{name: getattr(self, name) for name in type(self).model_fields},
             "data_dir": self.data_folder,
@@ -206,7 +209,6 @@ class Settings(BaseSettings):
             "database_url": self.database_address,
             "valkey_url": self.valkey_address,
             "broker_url": self.broker_address,
-            "smtp_url": self.smtp_address,
         }
         return {variable(name): _written(value) for name, value in resolved.items() if value is not None}
 

@@ -198,3 +198,10 @@ def test_the_document_has_every_setting_with_its_default() -> None:
         if field.default not in (None, "", ()):
             shown = str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
             assert documented[variable(name)] == shown
+
+
+def test_a_child_process_knows_that_mail_is_embedded(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in load().variables().items():
+        monkeypatch.setenv(name, value)
+    assert read().embedded_mail
+    assert read().smtp_address == "smtp://127.0.0.1:1025"

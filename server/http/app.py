@@ -55,7 +55,7 @@ def build_app(
                 yield state
                 await mutations.finish()
 
-    return Starlette(
+    made = Starlette(
         routes=[
             Route("/graphql", graphql if page is None else Navigation(graphql, page)),
             WebSocketRoute("/graphql", GraphQLSocket(service, allowed_origins)),
@@ -67,3 +67,6 @@ def build_app(
         exception_handlers={HTTPException: http_error},
         lifespan=alive,
     )
+    # A redirect would repeat whatever Host the request named.
+    made.router.redirect_slashes = False
+    return made

@@ -4,6 +4,7 @@ Everything is read in one snapshot: rights, and the data that the executions sho
 """
 
 import asyncio
+import random
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -45,6 +46,7 @@ UNREACHABLE = (
 
 # How many subscribers are given something before others may run.
 _BREATH = 500
+
 
 # Whether an event of its stream is still to be given to a subscriber, by its position.
 Owed = Callable[[Subscriber, int], bool]
@@ -103,13 +105,15 @@ class Delivery:
                     subscriber.end(how)
                 else:
                     give(subscriber, event, how)
+            outcomes: list[tuple[Subscriber, bytes]] = []
             for group in groups:
                 allowed = [
                     subscriber
                     for subscriber in group.subscribers
                     if subscriber in receiving and not subscriber.barred and owed(subscriber, event.position)
                 ]
-                await self._tell(batch, event, group, allowed, give)
+                outcomes += await self._outcomes(batch, event, group, allowed)
+            await _hand_out(event, outcomes, give)
 
     async def see_rights(self, snapshot: Snapshot, subscribers: Collection[Subscriber], bar: Bar) -> None:
         """Bar those who are not in their room in this snapshot, and end those who are not signed in any more."""
@@ -147,22 +151,21 @@ class Delivery:
             },
         )
 
-    async def _tell(
-        self, batch: "Batch | None", event: EventRow, group: Group, allowed: Sequence[Subscriber], give: Give
-    ) -> None:
+    async def _outcomes(
+        self, batch: "Batch | None", event: EventRow, group: Group, allowed: Sequence[Subscriber]
+    ) -> list[tuple[Subscriber, bytes]]:
+        """What each of them is to be given: one execution for all whose result is the same."""
         results: list[Shared] = []
-        for number, subscriber in enumerate(allowed, 1):
-            if number % _BREATH == 0:
-                await asyncio.sleep(0)
-            if subscriber.ended or subscriber.paused:
-                continue
+        outcomes = []
+        for subscriber in allowed:
             assert batch is not None, "there are groups"
             assert subscriber.viewer is not None, "nothing is owed to who is not judged"
             result = next((each for each in results if each.looks.hold_for(subscriber.viewer)), None)
             if result is None:
                 result = await self._execute(batch, event, group, subscriber.viewer)
                 results.append(result)
-            give(subscriber, event, result.payload)
+            outcomes.append((subscriber, result.payload))
+        return outcomes
 
     async def _execute(self, batch: "Batch", event: EventRow, group: Group, viewer: Viewer) -> Shared:
         assert event.room_id is not None
@@ -182,6 +185,25 @@ class Delivery:
             # As a fault in a field is told: one event that can't be shown must not hold up all others.
             payload = encode({"errors": [error.unexpected(fault)], "data": None})
         return Shared(context.looks, payload)
+
+
+async def _hand_out(event: EventRow, outcomes: Sequence[tuple[Subscriber, bytes]], give: Give) -> None:
+    """Only once all executions are done, and to all sockets of one user side by side: the time between one's own frames
+    would else tell how many others listen. Users come in an order that is new each time."""
+    by_user: dict[UUID, list[tuple[Subscriber, bytes]]] = {}
+    for subscriber, payload in outcomes:
+        by_user.setdefault(subscriber.named.user_id, []).append((subscriber, payload))
+    users = list(by_user)
+    random.shuffle(users)  # nothing secret hangs on it
+    given = 0
+    for user in users:
+        for subscriber, payload in by_user[user]:
+            if not (subscriber.ended or subscriber.paused):
+                give(subscriber, event, payload)
+        given += len(by_user[user])
+        if given >= _BREATH:
+            given = 0
+            await asyncio.sleep(0)
 
 
 class Batch(NamedTuple):

@@ -20,6 +20,7 @@ NOT_ACCEPTABLE = Close(4406, "Subprotocol not acceptable")
 TOO_LATE = Close(4408, "Connection initialisation timeout")
 TWICE = Close(4429, "Too many initialisation requests")
 BROKEN = Close(1011, "Internal server error")
+FLOOD = Close(1008, "Too many frames")
 TRY_AGAIN = Close(1013, "Try again later")
 
 

@@ -13,7 +13,13 @@ _PONG = b'{"type":"pong"}'
 
 
 def pong(payload: dict[str, Any] | None) -> bytes:
-    return _PONG if payload is None else b'{"type":"pong","payload":%b}' % encode(payload)
+    """The answer to a ping, with its payload where that can be written again: what is nested too deeply can't."""
+    if payload is None:
+        return _PONG
+    try:
+        return b'{"type":"pong","payload":%b}' % encode(payload)
+    except RecursionError:
+        return _PONG
 
 
 class Frames:

@@ -13,11 +13,17 @@ from asyncio import BaseTransport
 from typing import Protocol
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
 from websockets.http11 import Request
 
-from server.websocket.closing import TRY_AGAIN
+from server.websocket.closing import FLOOD, TRY_AGAIN
 
 EXTENSION = "parley.frames"
+
+# Frames that complete no message: so many a second, and so many of one message. Libraries send a few.
+_FRAMES = 2_000
+_FRAGMENTS = 4_096
+_PIECE = 4_096  # bytes
 
 # Bytes that the kernel may keep for a client, beyond those on their way.
 _UNSENT = 131_072
@@ -32,6 +38,9 @@ class Straight(Protocol):
 
 class SocketProtocol(WebSocketsSansIOProtocol):
     _pong = b""
+    _second = 0.0
+    _counted = 0
+    _flooded = False
 
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(transport)
@@ -53,7 +62,42 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.transport.write(_head(len(frame)) + frame)
         return True
 
+    def data_received(self, data: bytes) -> None:
+        # In pieces, so that a flood is refused before all of it is taken apart.
+        for start in range(0, len(data), _PIECE):
+            if self._flooded:
+                return
+            super().data_received(data[start : start + _PIECE])
+
+    def handle_cont(self, event: Frame) -> None:
+        super().handle_cont(event)
+        if not event.fin:
+            self._count(len(self.frames) > _FRAGMENTS)
+
+    def handle_pong(self, event: Frame) -> None:
+        super().handle_pong(event)
+        self._count()
+
+    def _count(self, too_many: bool = False) -> None:
+        """Frames that complete no message: reading stops for none of them, and a client can send them without end."""
+        now = self.loop.time()
+        if now - self._second >= 1:
+            self._second, self._counted = now, 0
+        self._counted += 1
+        if not (too_many or self._counted > _FRAMES) or self._flooded:
+            return
+        self._flooded = True
+        if not (self.close_sent or self.transport.is_closing()):
+            self.conn.fail(*FLOOD)
+            self.queue.put_nowait({"type": "websocket.disconnect", "code": FLOOD.code, "reason": FLOOD.reason})
+            self.transport.write(b"".join(self.conn.data_to_send()))
+            self.close_sent = True
+        self.transport.close()
+
     def handle_ping(self) -> None:
+        self._count()
+        if self._flooded:
+            return
         pongs = self.conn.data_to_send()  # to all pings that came at once, at the first of them
         if self.writable.is_set():
             self.transport.write(b"".join(pongs))

@@ -166,6 +166,34 @@ async def test_another_cursor_to_resume_from_is_shared(live: Switchboard, ada: P
     assert await told(live, ada, room, phones) == 1
 
 
+async def test_the_time_between_ones_own_frames_tells_of_nobody_else(
+    live: Switchboard, ada: Person, ben: Person, cleo: Person, dan: Person
+) -> None:
+    """All executions come first, then all frames; those of one user side by side, whatever came between them."""
+    room = await ada.make_room(ben, cleo, dan)
+    order: list[tuple[str, int]] = []
+
+    class Watched(Phone):
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
+        def next(self, payload: bytes) -> bool:
+            order.append((self.name, live.hub.counts.executions))
+            return super().next(payload)
+
+    phones = []
+    for number, person in enumerate((cleo, ben, cleo, dan, ada, cleo)):
+        # Documents of their own, and so groups of their own, in the order in which they came.
+        query = subscription("message { body }") + " " * number
+        phones.append(await live.call(person, room, query=query, phone=Watched(person.member.name)))
+    assert await told(live, ada, room, phones) == 6
+    assert len({executions for _, executions in order}) == 1
+    names = [name for name, _ in order]
+    first = names.index("cleo")
+    assert names[first : first + 3] == ["cleo"] * 3
+
+
 async def test_two_rooms_with_one_document_never_mix(live: Switchboard, ada: Person, cleo: Person) -> None:
     garden, kitchen = await ada.make_room(cleo, name="Garden"), await ada.make_room(cleo, name="Kitchen")
     query = subscription("room { name unreadCount messages { nodes { body } } } message { body room { name } }")

@@ -165,3 +165,9 @@ async def test_messages_behind_the_one_that_closes_are_not_heard(dial: Dial, eng
     )
     assert (await client.closed())[0] == 4400
     assert engine.operations == []
+
+
+async def test_a_ping_whose_payload_cannot_be_written_again_gets_a_plain_pong(client: Client) -> None:
+    deep = '{"a":' + "[" * 1_000 + "]" * 1_000 + "}"
+    await client.wire.send('{"type":"ping","payload":' + deep + "}")
+    assert await client.hear() == {"type": "pong"}

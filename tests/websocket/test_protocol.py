@@ -24,7 +24,37 @@ PING = b"\x89\xfd" + b"\0\0\0\0" + b"x" * 125
 PONG = b"\x8a\x7d" + b"x" * 125
 
 
-async def test_a_client_that_only_pings_fills_no_memory(server: Server) -> None:
+FRAGMENT = b"\x00\x80" + b"\0\0\0\0"
+
+
+@pytest.mark.parametrize(
+    "flood",
+    [b"\x01\x80" + b"\0\0\0\0" + FRAGMENT * 200_000, b"\x8a\x80\0\0\0\0" * 200_000, PING * 20_000],
+    ids=["empty fragments", "pongs", "pings"],
+)
+async def test_frames_that_complete_no_message_have_a_bound(server: Server, flood: bytes) -> None:
+    """Reading stops for none of them: without end, they would leave the loop to nobody else."""
+    loop = asyncio.get_running_loop()
+    host, port = server.address.split(":")
+    with socket.socket() as wire:
+        wire.setblocking(False)
+        await loop.sock_connect(wire, (host, int(port)))
+        await loop.sock_sendall(wire, HANDSHAKE)
+        assert b" 101 " in await loop.sock_recv(wire, 4_096)
+        sending = asyncio.create_task(loop.sock_sendall(wire, flood))
+        heard, reset = b"", False
+        try:
+            while more := await asyncio.wait_for(loop.sock_recv(wire, 65_536), SECONDS):
+                heard = (heard + more)[-100:]
+        except ConnectionError:
+            reset = True  # what has not been read may be lost then
+        sending.cancel()
+        await asyncio.wait([sending])
+        assert reset or heard.endswith((1008).to_bytes(2, "big") + b"Too many frames")
+    await server.left()
+
+
+async def test_pings_within_the_bound_are_answered_as_far_as_there_is_room(server: Server) -> None:
     loop = asyncio.get_running_loop()
     host, port = server.address.split(":")
     with socket.socket() as wire:
@@ -35,7 +65,7 @@ async def test_a_client_that_only_pings_fills_no_memory(server: Server) -> None:
         assert b" 101 " in await loop.sock_recv(wire, 4_096)
 
         last = b"y" * 125
-        pings = PING * 60_000 + PING.replace(b"x", b"y")
+        pings = PING * 1_500 + PING.replace(b"x", b"y")
         flood = asyncio.create_task(loop.sock_sendall(wire, pings))
         await asyncio.wait((flood,), timeout=1)
         most = server.unsent()
