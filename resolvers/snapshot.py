@@ -27,6 +27,8 @@ _PATIENCE = 5.0
 
 class Snapshot:
     def __init__(self, process: Process) -> None:
+        # How many questions it was asked.
+        self.reads = 0
         self._pool = process.pool
         # A stopped process must not hold back the cleaning of dead rows for ever. One trip, without parameters.
         self._begin = (
@@ -81,6 +83,7 @@ class Snapshot:
                 with connection.limited(ANSWER_SECONDS):
                     await connection.execute(self._begin)
                 self._connection = connection
+            self.reads += 1
             with self._connection.limited(ANSWER_SECONDS):
                 return await ask(self._connection)
 

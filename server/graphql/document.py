@@ -155,7 +155,7 @@ class Documents:
         return document
 
     def _keep(self, text: str, document: Document) -> None:
-        size = sys.getsizeof(text) + _BYTES_PER_TOKEN * document.node.token_count
+        size = size_of(text, document.node)
         if size > self._most_bytes:
             return
         self._kept[text] = (document, size)
@@ -190,6 +190,11 @@ class Documents:
                 raise Invalid("QUERY_TOO_COMPLEX", GraphQLError("The document is too complex."))
             raise Invalid("GRAPHQL_VALIDATION_FAILED", *errors)
         return Document(node, dict(_operations(node, self._schema, self._weights)))
+
+
+def size_of(text: str, node: DocumentNode) -> int:
+    """Estimate what a document keeps in memory, in bytes."""
+    return sys.getsizeof(text) + _BYTES_PER_TOKEN * node.token_count
 
 
 def rules(*, introspection: bool) -> tuple[type[ASTValidationRule], ...]:

@@ -4,17 +4,20 @@ Everything is read in one snapshot: rights, and the data that the executions sho
 """
 
 import asyncio
+import math
 import random
+import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 import psycopg
 from graphql import GraphQLError
+from graphql.execution import Executor
 from psycopg_pool import PoolTimeout
 
-from models.event import EventRow
+from models.event import EventRow, Position
 from models.message import MessageRow
 from models.room import RoomRow
 from resolvers import stream
@@ -28,6 +31,7 @@ from schema.sharing import Looks
 from server.graphql import error
 from server.graphql.execution import encoded, executed
 from server.graphql.payload import encode
+from server.hub.allowance import FEW, READ
 from server.hub.roster import Group, Roster
 from server.hub.subscriber import Outcome, Subscriber
 
@@ -48,14 +52,33 @@ UNREACHABLE = (
 _BREATH = 500
 
 
-# Whether an event of its stream is still to be given to a subscriber, by its position.
-Owed = Callable[[Subscriber, int], bool]
+class Way(Protocol):
+    """What differs between the live line and a page of the log."""
 
-# What becomes of somebody who is not in their room in the snapshot.
-Bar = Callable[[Subscriber], None]
+    cuts_events: bool
+    """Whether an event may be given to some now and to others with the next batch. Each must know by itself what it has
+    been given."""
 
-# Hands over an outcome of an event to a subscriber.
-Give = Callable[[Subscriber, EventRow, Outcome], None]
+    def owed(self, subscriber: Subscriber, position: int) -> bool:
+        """Whether an event of its stream is still to be given to a subscriber."""
+
+    def bar(self, subscriber: Subscriber) -> None:
+        """It is not in its room in the snapshot."""
+
+    def give(self, subscriber: Subscriber, event: EventRow, outcome: Outcome) -> None:
+        """Hand over what an event is to a subscriber."""
+
+    def charge(self, users: Collection[UUID], work: int) -> None:
+        """Few users have shared a result that took so much work."""
+
+    async def worked(self, work: int) -> None:
+        """So much work was done for a result: others may run."""
+
+    def spent(self, user_id: UUID) -> bool:
+        """Whether nothing is executed for this user alone just now."""
+
+    def put_off(self, subscriber: Subscriber, executor: "Executor[object]", before: Position) -> None:
+        """Nothing was executed for it: it has what was owed to it up to the event `before`, and gets the rest later."""
 
 
 @dataclass(slots=True)
@@ -64,13 +87,17 @@ class Counts:
 
     executions: int = 0
     reads: int = 0
+    put_off: int = 0
 
 
-class Shared(NamedTuple):
-    """A result, and what it was found to depend on."""
+@dataclass(slots=True)
+class Shared:
+    """A result, what it was found to depend on, and for whom it was made; of many users, only some."""
 
     looks: Looks
     payload: bytes
+    work: int
+    users: set[UUID] = field(default_factory=set)
 
 
 class Delivery:
@@ -82,40 +109,63 @@ class Delivery:
         self._counts = counts
 
     async def deliver(
-        self, snapshot: Snapshot, events: Sequence[EventRow], roster: Roster, owed: Owed, bar: Bar, give: Give
-    ) -> None:
-        """Give each event to those on the roster to whom it is owed, in order.
+        self,
+        snapshot: Snapshot,
+        own: Position,
+        events: Sequence[EventRow],
+        roster: Roster,
+        way: Way,
+        *,
+        seconds: float = math.inf,
+    ) -> Position:
+        """Give each event behind `own` to those on the roster to whom it is owed, in order.
+
+        The last event that was given to all of them: after so many seconds it may be an earlier one.
 
         Raises:
             one of UNREACHABLE: the database could not be asked. Some may have been given something already.
         """
+        until = time.monotonic() + seconds
         told = [(event, roster.told(event)) for event in events]
         receiving = {
             subscriber: None
             for event, groups in told
             for group in groups
             for subscriber in group.subscribers
-            if owed(subscriber, event.position)
+            if way.owed(subscriber, event.position)
         }
-        await self.see_rights(snapshot, receiving, bar)
+        await self.see_rights(snapshot, receiving, way.bar)
         batch = await self._batch(snapshot, [event for event, groups in told if groups], receiving)
+        before = own
         for event, groups in told:
             for subscriber, how in roster.leaving(event):
                 if how is End.SIGNED_OUT:
                     subscriber.end(how)
                 else:
-                    give(subscriber, event, how)
+                    way.give(subscriber, event, how)
             outcomes: list[tuple[Subscriber, bytes]] = []
+            late = False
             for group in groups:
+                late = way.cuts_events and bool(outcomes) and time.monotonic() > until
+                if late:
+                    break
                 allowed = [
                     subscriber
                     for subscriber in group.subscribers
-                    if subscriber in receiving and not subscriber.barred and owed(subscriber, event.position)
+                    if subscriber in receiving and not subscriber.barred and way.owed(subscriber, event.position)
                 ]
-                outcomes += await self._outcomes(batch, event, group, allowed)
-            await _hand_out(event, outcomes, give)
+                outcomes += await self._outcomes(batch, event, group, allowed, way, before)
+            await _hand_out(event, outcomes, way.give)
+            if late:
+                break
+            before = event.at
+            if time.monotonic() > until:
+                break
+        return before
 
-    async def see_rights(self, snapshot: Snapshot, subscribers: Collection[Subscriber], bar: Bar) -> None:
+    async def see_rights(
+        self, snapshot: Snapshot, subscribers: Collection[Subscriber], bar: Callable[[Subscriber], None]
+    ) -> None:
         """Bar those who are not in their room in this snapshot, and end those who are not signed in any more."""
         seats = list({subscriber.seat: None for subscriber in subscribers})
         if not seats:
@@ -152,24 +202,56 @@ class Delivery:
         )
 
     async def _outcomes(
-        self, batch: "Batch | None", event: EventRow, group: Group, allowed: Sequence[Subscriber]
+        self,
+        batch: "Batch | None",
+        event: EventRow,
+        group: Group,
+        allowed: Sequence[Subscriber],
+        way: Way,
+        before: Position,
     ) -> list[tuple[Subscriber, bytes]]:
         """What each of them is to be given: one execution for all whose result is the same."""
         results: list[Shared] = []
         outcomes = []
-        for subscriber in allowed:
-            assert batch is not None, "there are groups"
+        late: list[Subscriber] = []
+
+        def shared(subscriber: Subscriber) -> Shared | None:
             assert subscriber.viewer is not None, "nothing is owed to who is not judged"
-            result = next((each for each in results if each.looks.hold_for(subscriber.viewer)), None)
+            return next((each for each in results if each.looks.hold_for(subscriber.viewer)), None)
+
+        def take(subscriber: Subscriber, result: Shared) -> None:
+            outcomes.append((subscriber, result.payload))
+            if len(result.users) <= FEW:
+                result.users.add(subscriber.named.user_id)
+
+        for subscriber in allowed:
+            result = shared(subscriber)
+            if result is None and way.spent(subscriber.named.user_id):
+                late.append(subscriber)
+                continue
             if result is None:
+                assert batch is not None, "there are groups"
+                assert subscriber.viewer is not None, "nothing is owed to who is not judged"
                 result = await self._execute(batch, event, group, subscriber.viewer)
                 results.append(result)
-            outcomes.append((subscriber, result.payload))
+                await way.worked(result.work)
+            take(subscriber, result)
+        for subscriber in late:
+            result = shared(subscriber)
+            if result is not None:
+                take(subscriber, result)
+            else:
+                self._counts.put_off += 1
+                way.put_off(subscriber, group.executor, before)
+        for result in results:
+            if len(result.users) <= FEW:
+                way.charge(result.users, result.work)
         return outcomes
 
     async def _execute(self, batch: "Batch", event: EventRow, group: Group, viewer: Viewer) -> Shared:
         assert event.room_id is not None
         self._counts.executions += 1
+        reads = batch.snapshot.reads
         # Loaders are fresh for each execution: what one has read is no other's.
         context = EventContext(self._process, batch.snapshot, viewer, batch.audiences[event.room_id])
         try:
@@ -184,10 +266,12 @@ class Delivery:
         except Exception as fault:
             # As a fault in a field is told: one event that can't be shown must not hold up all others.
             payload = encode({"errors": [error.unexpected(fault)], "data": None})
-        return Shared(context.looks, payload)
+        return Shared(context.looks, payload, len(payload) + READ * (batch.snapshot.reads - reads))
 
 
-async def _hand_out(event: EventRow, outcomes: Sequence[tuple[Subscriber, bytes]], give: Give) -> None:
+async def _hand_out(
+    event: EventRow, outcomes: Sequence[tuple[Subscriber, bytes]], give: Callable[[Subscriber, EventRow, Outcome], None]
+) -> None:
     """Only once all executions are done, and to all sockets of one user side by side: the time between one's own frames
     would else tell how many others listen. Users come in an order that is new each time."""
     by_user: dict[UUID, list[tuple[Subscriber, bytes]]] = {}

@@ -24,7 +24,9 @@ from server.graphql import error
 from server.graphql.execution import Execution, Prepared
 from server.graphql.streams import Outlet, Rejected, Unavailable
 from server.hub.delivery import UNREACHABLE, Counts
+from server.hub.kept import Kept
 from server.hub.subscriber import Key, Subscriber
+from server.hub.turns import Turns
 from server.hub.watch import Watch
 
 log = logging.getLogger("parley.hub")
@@ -35,7 +37,7 @@ SWEEP = 1.0
 # A look that has no answer after so long, in seconds, is given up with its connection.
 LOOK_SECONDS = 5.0
 
-# Pages of replays that are read at once.
+# Pages of the log that are read at once in the process, so that a storm leaves connections to others.
 REPLAYS = 3
 
 
@@ -52,8 +54,9 @@ class Hub:
         self._execution = execution
         self._ear = ear
         self._watches: dict[UUID, tuple[Watch, AsyncExitStack]] = {}
-        self._turn = asyncio.Lock()
-        self._replays = asyncio.Semaphore(REPLAYS)
+        self._entering = asyncio.Lock()
+        self._turns = Turns(REPLAYS)
+        self._kept = Kept()
         self._sweeping: asyncio.Task[None] | None = None
         self._ending: set[asyncio.Task[None]] = set()
 
@@ -64,7 +67,7 @@ class Hub:
         if self._sweeping is not None:
             self._sweeping.cancel()
             await asyncio.wait([self._sweeping])
-        async with self._turn:
+        async with self._entering:
             for workspace_id in list(self._watches):
                 self._unwatch(workspace_id)
         await asyncio.gather(*self._ending)
@@ -90,11 +93,24 @@ class Hub:
             Unauthenticated: the sign-in has ended.
         """
 
+        if who is None:
+            return await self._begin(prepared, who, outlet)
+        kept = self._kept.keep(who.user_id, prepared.asked.query, prepared.document.node, _variables(prepared))
+        try:
+            subscriber = await self._begin(prepared, who, outlet)
+        except BaseException:
+            kept.let_go()
+            raise
+        subscriber.on_end(lambda _: kept.let_go())
+        return subscriber
+
+    async def _begin(self, prepared: Prepared, who: Named | None, outlet: Outlet) -> Subscriber:
         async def follow(topic: RoomTopic, after: str | None) -> AsyncIterator[Any]:
             if who is None:
                 raise Unauthenticated
             position = stream.resumed(self._process, who.workspace_id, after)
-            subscriber = Subscriber(_key(prepared, topic), who, position, outlet)
+            key = Key(topic, prepared.asked.query, prepared.operation.name, _variables(prepared))
+            subscriber = Subscriber(key, who, position, outlet)
             watch = await self._watch(who.workspace_id)
             await watch.join(subscriber, executor)
             return subscriber
@@ -115,9 +131,9 @@ class Hub:
         return source
 
     async def _watch(self, workspace_id: UUID) -> Watch:
-        async with self._turn:
+        async with self._entering:
             if workspace_id not in self._watches:
-                watch = Watch(self._process, workspace_id, self.counts, self._replays)
+                watch = Watch(self._process, workspace_id, self.counts, self._turns)
                 ears = AsyncExitStack()
                 await ears.enter_async_context(self._ear.heard(workspace_id, watch.hear))
                 watch.start()
@@ -141,7 +157,7 @@ class Hub:
         while True:
             await asyncio.sleep(SWEEP)
             try:
-                async with self._turn:
+                async with self._entering:
                     idle = {key for key, (watch, _) in self._watches.items() if watch.idle}
                     for workspace_id in idle & resting:
                         self._unwatch(workspace_id)
@@ -164,11 +180,12 @@ class Hub:
             watched[row.workspace_id].found(Position(row.position, row.stamp))
 
 
-def _key(prepared: Prepared, topic: RoomTopic) -> Key:
+def _variables(prepared: Prepared) -> str:
+    """The variables that the selection uses, with their values."""
     given = prepared.asked.variables
     # One that is absent is not one that is null.
     used = {name: given[name] for name in sorted(prepared.operation.inner_variables) if name in given}
-    return Key(topic, prepared.asked.query, prepared.operation.name, json.dumps(used, sort_keys=True))
+    return json.dumps(used, sort_keys=True)
 
 
 def _refusal(failures: list[GraphQLError], who: Named | None) -> Exception:

@@ -1,8 +1,12 @@
-"""What subscribers missed, read from the log: page by page, for all of them who come at once."""
+"""What subscribers missed, read from the log: page by page, for all of them who come at once.
+
+A page ends early when it takes long, and whoever needs far more of it than the others goes on alone.
+"""
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -13,9 +17,11 @@ from resolvers import stream
 from resolvers.process import Process
 from resolvers.snapshot import Snapshot
 from server import fault
+from server.hub.allowance import SECONDS, STRETCH, Allowance
 from server.hub.delivery import UNREACHABLE, Counts, Delivery
 from server.hub.roster import Roster
 from server.hub.subscriber import Outcome, Subscriber
+from server.hub.turns import Lane, Turns
 
 log = logging.getLogger("parley.hub")
 
@@ -29,6 +35,18 @@ SPAN = 5_000
 NEAR = 999
 
 _PAUSE = 0.5
+
+# How long a page may take, in seconds, before the next one in its turn.
+PAGE_SECONDS = 0.25
+
+# What is executed on one page for one user alone may take so much work (see `allowance`) before it is compared with
+# the others'.
+GREEDY = 200_000
+
+# And for one who reads alone so much at once, in the same measure, before the loop is left to others for so many times
+# as long as it took.
+BURST = 2_000_000
+RESTS = 2
 
 Executors = Mapping[Subscriber, "Executor[object]"]
 
@@ -44,7 +62,7 @@ class Replay:
         delivery: Delivery,
         live: Roster,
         counts: Counts,
-        turns: asyncio.Semaphore,
+        turns: Turns,
         on_live: Callable[[Subscriber], None],
     ) -> None:
         self._process = process
@@ -52,9 +70,9 @@ class Replay:
         self._delivery = delivery
         self._live = live
         self._counts = counts
-        # How many pages are read at once in the process, so that a storm leaves the pool to others.
         self._turns = turns
         self._on_live = on_live
+        self._allowance = Allowance(BURST)
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -74,6 +92,15 @@ class Replay:
         for cohort in cohorts.values():
             self._start(self._bring(cohort))
 
+    def begin_alone(self, subscribers: Executors) -> None:
+        """The same for those whose results take so much that nobody else shall wait for them: each user's by
+        themselves."""
+        cohorts: dict[UUID, dict[Subscriber, Executor[object]]] = {}
+        for subscriber, executor in subscribers.items():
+            cohorts.setdefault(subscriber.named.user_id, {})[subscriber] = executor
+        for cohort in cohorts.values():
+            self._start(self._bring(cohort))
+
     async def stop(self) -> None:
         for task in self._tasks:
             task.cancel()
@@ -82,7 +109,7 @@ class Replay:
     async def _bring(self, cohort: Executors) -> None:
         while cohort:
             try:
-                async with self._turns:
+                async with self._turns.turn(self._workspace_id, _lane(cohort)):
                     # Some may have left while they waited for their turn.
                     cohort = await self._page(_still_there(cohort))
             except UNREACHABLE:
@@ -93,7 +120,7 @@ class Replay:
             cohort = _still_there(cohort)
 
     async def _page(self, cohort: Executors) -> Executors:
-        """Give them one page; those who are not at the end of the log yet."""
+        """Give them one page; those who are not at the end of the log yet, and stay together."""
         if not cohort:
             return cohort
         mine = Roster()
@@ -101,19 +128,23 @@ class Replay:
             mine.add(subscriber, executor)
             self._live.add(subscriber, executor)
             subscriber.waiting = []
+        way = _Page(self._allowance, self._turns, _lane(cohort))
         try:
-            end, is_last = await self._read(mine, list(cohort))
+            end, is_last = await self._read(mine, list(cohort), way)
         except BaseException:
             for subscriber in cohort:
                 self._leave(subscriber)
             raise
-        return {
+        left = {
             subscriber: executor
             for subscriber, executor in cohort.items()
             if not subscriber.ended and not self._arrived(subscriber, executor, end, is_last)
         }
+        greedy = way.greedy({subscriber.named.user_id for subscriber in cohort})
+        self.begin_alone({each: executor for each, executor in left.items() if each.named.user_id in greedy})
+        return {each: executor for each, executor in left.items() if each.named.user_id not in greedy}
 
-    async def _read(self, roster: Roster, cohort: list[Subscriber]) -> tuple[Position, bool]:
+    async def _read(self, roster: Roster, cohort: list[Subscriber], way: "_Page") -> tuple[Position, bool]:
         self._counts.reads += 1
         snapshot = Snapshot(self._process)
         try:
@@ -124,7 +155,7 @@ class Replay:
                 if subscriber.at not in there:
                     subscriber.expire()
             # A sign-in that has ended between two pages was told to nobody.
-            await self._delivery.see_rights(snapshot, cohort, Subscriber.bar)
+            await self._delivery.see_rights(snapshot, cohort, way.bar)
             start = min((each.at for each in cohort if not each.ended), default=None)
             if start is None:
                 return cohort[0].at, True
@@ -133,16 +164,12 @@ class Replay:
                     connection, self._workspace_id, start, roster.rooms(), limit=PAGE, span=SPAN
                 )
             )
-            await self._delivery.deliver(snapshot, page.events, roster, Subscriber.is_owed, Subscriber.bar, self._give)
+            given = await self._delivery.deliver(snapshot, start, page.events, roster, way, seconds=PAGE_SECONDS)
         finally:
             await snapshot.close()
+        if page.events and given != page.events[-1].at:
+            return given, False
         return page.end, page.is_last
-
-    def _give(self, subscriber: Subscriber, event: EventRow, outcome: Outcome) -> None:
-        if subscriber.outlet.full:
-            subscriber.paused = True
-        if not subscriber.paused:
-            subscriber.give(event.at, outcome)
 
     def _arrived(self, subscriber: Subscriber, executor: "Executor[object]", end: Position, is_last: bool) -> bool:
         """Whether this cohort is done with a subscriber: it is live, or goes on by itself."""
@@ -175,6 +202,64 @@ class Replay:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+class _Page:
+    """The way of a page of the log."""
+
+    cuts_events = True
+
+    def __init__(self, allowance: Allowance, turns: Turns, lane: Lane) -> None:
+        self._allowance = allowance
+        self._turns = turns
+        self._lane = lane
+        self._stretch = 0
+        self._work: Counter[UUID] = Counter()
+
+    def owed(self, subscriber: Subscriber, position: int) -> bool:
+        return subscriber.is_owed(position)
+
+    def bar(self, subscriber: Subscriber) -> None:
+        subscriber.bar()
+
+    def give(self, subscriber: Subscriber, event: EventRow, outcome: Outcome) -> None:
+        if subscriber.outlet.full:
+            subscriber.paused = True
+        if not subscriber.paused:
+            subscriber.give(event.at, outcome)
+
+    def charge(self, users: Collection[UUID], work: int) -> None:
+        for user in users:
+            self._work[user] += work // len(users)
+        self._allowance.charge(users, work)
+
+    async def worked(self, work: int) -> None:
+        self._stretch += work
+        if self._stretch > STRETCH:
+            stretch, self._stretch = self._stretch, 0
+            if self._lane is not None and self._allowance.spent(self._lane):
+                await self._turns.rest(RESTS * stretch * SECONDS)
+            else:
+                await asyncio.sleep(0)
+
+    def spent(self, _: UUID) -> bool:
+        return False
+
+    def put_off(self, subscriber: Subscriber, executor: "Executor[object]", before: Position) -> None:
+        raise NotImplementedError("on a page nobody's allowance is spent")
+
+    def greedy(self, users: Collection[UUID]) -> set[UUID]:
+        """Those for whom alone far more was executed than for the others."""
+        others = len(users) - 1
+        if not others:
+            return set()
+        whole = self._work.total()
+        return {user for user, work in self._work.items() if work > GREEDY and work * others > 2 * (whole - work)}
+
+
+def _lane(cohort: Executors) -> Lane:
+    users = {subscriber.named.user_id for subscriber in cohort}
+    return users.pop() if len(users) == 1 else None
 
 
 def _still_there(cohort: Executors) -> Executors:

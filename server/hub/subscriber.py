@@ -73,7 +73,7 @@ class Subscriber(AsyncIterator[Any]):
         self.waiting: list[tuple[Position, Outcome]] | None = None
         self.judged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._ended = False
-        self._on_end: Callable[[Subscriber], None] | None = None
+        self._on_end: list[Callable[[Subscriber], None]] = []
 
     async def __anext__(self) -> Any:
         raise NotImplementedError("the hub executes a stream for many at once; nobody iterates over it")
@@ -109,7 +109,10 @@ class Subscriber(AsyncIterator[Any]):
             self.waiting = None
 
     def on_end(self, forget: Callable[["Subscriber"], None]) -> None:
-        self._on_end = forget
+        if self._ended:
+            forget(self)
+        else:
+            self._on_end.append(forget)
 
     def give(self, at: Position, outcome: Outcome) -> None:
         """Hand over an event, or the end that comes with it; one that was given before is dropped."""
@@ -130,6 +133,12 @@ class Subscriber(AsyncIterator[Any]):
         waiting, self.waiting = self.waiting, None
         for position, outcome in waiting or ():
             self.give(position, outcome)
+
+    def leave_live(self, before: Position) -> None:
+        """What comes behind that event is left to the log; everything up to it has been given."""
+        self.live = False
+        if before.position > self.at.position:
+            self.at = before
 
     def end(self, how: End) -> None:
         if not self._ended:
@@ -154,6 +163,6 @@ class Subscriber(AsyncIterator[Any]):
             self._ended = True
             self.live = False
             self.waiting = None
-            if self._on_end is not None:
-                self._on_end(self)
+            for forget in self._on_end:
+                forget(self)
             self.judged.cancel()

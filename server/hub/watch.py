@@ -8,7 +8,7 @@ waits at or below S is dropped. The reader's own position is older than any S, s
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 from uuid import UUID
 
@@ -22,15 +22,20 @@ from resolvers.process import Process
 from resolvers.snapshot import ANSWER_SECONDS, Snapshot
 from resolvers.viewer import Viewer
 from server import fault
+from server.hub.allowance import STRETCH, Allowance
 from server.hub.delivery import UNREACHABLE, Counts, Delivery
 from server.hub.replay import Replay
 from server.hub.roster import Roster
 from server.hub.subscriber import Outcome, Subscriber
+from server.hub.turns import Turns
 
 log = logging.getLogger("parley.hub")
 
 # How many events the reader takes at once.
 BATCH = 200
+
+# How long, in seconds, it delivers them by one snapshot.
+BATCH_SECONDS = 0.25
 
 # How long, in seconds, a subscriber waits to be let in while the database can't be asked.
 _PATIENCE = 15.0
@@ -40,7 +45,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 
 
 class Watch:
-    def __init__(self, process: Process, workspace_id: UUID, counts: Counts, replays: asyncio.Semaphore) -> None:
+    def __init__(self, process: Process, workspace_id: UUID, counts: Counts, turns: Turns) -> None:
         self.workspace_id = workspace_id
         # The event that the reader stands behind.
         self.at: Position | None = None
@@ -48,9 +53,10 @@ class Watch:
         self._counts = counts
         self._delivery = Delivery(process, workspace_id, counts)
         self._roster = Roster()
-        self._replay = Replay(process, workspace_id, self._delivery, self._roster, counts, replays, self._note)
+        self._replay = Replay(process, workspace_id, self._delivery, self._roster, counts, turns, self._note)
         # Live from an event on that the reader has not come to yet.
         self._ahead: set[Subscriber] = set()
+        self._way = _Live(self._roster)
         self._arrivals: list[Subscriber] = []
         self._arrived = asyncio.Event()
         self._news = asyncio.Event()
@@ -180,10 +186,11 @@ class Watch:
         self._started.set_result(None)
 
     async def _read_on(self) -> None:
-        while await self._read_batch() == BATCH:
+        while await self._read_batch():
             pass
 
-    async def _read_batch(self) -> int:
+    async def _read_batch(self) -> bool:
+        """Whether there may be more."""
         assert self.at is not None
         own = self.at
         self._counts.reads += 1
@@ -193,16 +200,16 @@ class Watch:
             if events:
                 self._see_history(events)
                 self._leave_to_the_log(events)
-                await self._delivery.deliver(
-                    snapshot, events, self._roster, Subscriber.is_owed_live, Subscriber.bar_live, _give
+                self.at = await self._delivery.deliver(
+                    snapshot, own, events, self._roster, self._way, seconds=BATCH_SECONDS
                 )
-                self.at = events[-1].at
-            return len(events)
+            return len(events) == BATCH or (bool(events) and self.at != events[-1].at)
         except CursorExpired:
             self.at = await snapshot.read(lambda connection: newest(connection, self.workspace_id))
             self._expire()
-            return 0
+            return False
         finally:
+            self._replay.begin_alone(self._way.take_put_off())
             await snapshot.close()
 
     def _note(self, subscriber: Subscriber) -> None:
@@ -252,8 +259,51 @@ class Watch:
             pause = min(pause * 2, _LONGEST_PAUSE)
 
 
-def _give(subscriber: Subscriber, event: EventRow, outcome: Outcome) -> None:
-    if subscriber.live:
-        subscriber.give(event.at, outcome)
-    elif subscriber.waiting is not None:
-        subscriber.waiting.append((event.at, outcome))
+class _Live:
+    """The way of the live line."""
+
+    cuts_events = False
+
+    def __init__(self, roster: Roster) -> None:
+        self._roster = roster
+        self._allowance = Allowance()
+        self._stretch = 0
+        self._put_off: dict[Subscriber, Executor[object]] = {}
+
+    def owed(self, subscriber: Subscriber, position: int) -> bool:
+        return subscriber.is_owed_live(position)
+
+    def bar(self, subscriber: Subscriber) -> None:
+        subscriber.bar_live()
+
+    def give(self, subscriber: Subscriber, event: EventRow, outcome: Outcome) -> None:
+        if subscriber.live:
+            subscriber.give(event.at, outcome)
+        elif subscriber.waiting is not None:
+            subscriber.waiting.append((event.at, outcome))
+
+    def charge(self, users: Collection[UUID], work: int) -> None:
+        self._allowance.charge(users, work)
+
+    async def worked(self, work: int) -> None:
+        self._stretch += work
+        if self._stretch > STRETCH:
+            self._stretch = 0
+            await asyncio.sleep(0)
+
+    def spent(self, user_id: UUID) -> bool:
+        return self._allowance.spent(user_id)
+
+    def put_off(self, subscriber: Subscriber, executor: "Executor[object]", before: Position) -> None:
+        if subscriber.live:
+            subscriber.leave_live(before)
+            self._roster.discard(subscriber)
+            self._put_off[subscriber] = executor
+        else:
+            # The replay that is bringing it gives it this event too.
+            subscriber.waiting = None
+
+    def take_put_off(self) -> dict[Subscriber, "Executor[object]"]:
+        """Those who have left the live line for the log."""
+        taken, self._put_off = self._put_off, {}
+        return {subscriber: executor for subscriber, executor in taken.items() if not subscriber.ended}

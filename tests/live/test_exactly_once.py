@@ -3,6 +3,7 @@
 import asyncio
 import random
 from contextlib import AsyncExitStack
+from functools import partial
 
 import pytest
 
@@ -11,6 +12,7 @@ from server.broadcast import Hints
 from server.engine import ParleyEngine
 from server.graphql.execution import Execution
 from server.graphql.streams import Rejected
+from server.hub.allowance import Allowance
 from server.hub.hub import Hub
 from tests.cast import Person
 from tests.live.phone import Phone, Switchboard
@@ -65,6 +67,7 @@ class Traveller:
         self.hang_up()
 
 
+@pytest.mark.parametrize("share", ["of all", "of nothing"])
 @pytest.mark.parametrize("seed", range(3))
 async def test_phones_on_trains_miss_nothing_and_see_nothing_twice(
     process: Process,
@@ -77,7 +80,14 @@ async def test_phones_on_trains_miss_nothing_and_see_nothing_twice(
     dan: Person,
     hints: Hints,
     seed: int,
+    share: str,
 ) -> None:
+    if share == "of nothing":
+        # Everybody is left to the log at each event, and goes alone there, a group at a time.
+        monkeypatch.setattr("server.hub.watch.Allowance", partial(Allowance, 0))
+        monkeypatch.setattr("server.hub.replay.GREEDY", 0)
+        monkeypatch.setattr("server.hub.replay.PAGE_SECONDS", 0)
+        monkeypatch.setattr("server.hub.watch.BATCH_SECONDS", 0)
     monkeypatch.setattr("server.hub.replay.PAGE", 5)
     monkeypatch.setattr("server.hub.watch.BATCH", 7)
     chance = random.Random(seed)
