@@ -1,9 +1,9 @@
 """From what a client asks to a result: document (cached), cost, context, execution."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
-from graphql import ExecutionResult, GraphQLError
+from graphql import ExecutionResult, GraphQLError, OperationType
 from graphql.execution import Executor
 from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
@@ -13,9 +13,13 @@ from server.graphql.asked import Asked
 from server.graphql.document import Document, Documents, Invalid, Operation
 from server.graphql.engine import Engine
 from server.graphql.limits import Limits
-from server.graphql.payload import encode
+from server.graphql.payload import encode, fits
 
 _MOST_COERCION_ERRORS = 25
+
+
+# Answers of fewer values are written before they are measured: the worst of them, of bodies alone, has some 30 MB.
+_FEW_VALUES = 5_000
 
 
 class Prepared(NamedTuple):
@@ -24,6 +28,18 @@ class Prepared(NamedTuple):
     asked: Asked
     document: Document
     operation: Operation
+    values: int
+    """How many values the answer can hold."""
+
+
+class TooLarge(Exception):
+    """The answer is larger than one may be."""
+
+    code: ClassVar[str] = "QUERY_TOO_COMPLEX"
+
+    def __init__(self, public_message: str) -> None:
+        super().__init__(public_message)
+        self.public_message = public_message
 
 
 class Execution:
@@ -52,10 +68,23 @@ class Execution:
         """
         document = self.documents.get(asked.query)
         operation = document.operation(asked.operation_name)
-        most = self._limits.values
-        if operation.cost.of(asked.variables) > most:
-            raise Invalid("QUERY_TOO_COMPLEX", GraphQLError(f"The answer could hold more than {most:,} values."))
-        return Prepared(asked, document, operation)
+        values = operation.cost.of(asked.variables)
+        if operation.type is OperationType.SUBSCRIPTION:
+            self._check_stream(asked, document, values)
+        elif values > self._limits.values:
+            raise _too_complex(f"The answer could hold more than {self._limits.values:,} values.")
+        return Prepared(asked, document, operation, values)
+
+    def _check_stream(self, asked: Asked, document: Document, values: int) -> None:
+        limits = self._limits
+        if len(asked.query) > limits.stream_characters:
+            raise _too_complex(f"A document that subscribes has at most {limits.stream_characters:,} characters.")
+        if document.node.token_count > limits.stream_tokens:
+            raise _too_complex(f"A document that subscribes has at most {limits.stream_tokens:,} tokens.")
+        if len(encode(asked.variables)) > limits.stream_characters:
+            raise _too_complex(f"The variables of a subscription have at most {limits.stream_characters:,} bytes.")
+        if values > limits.stream_values:
+            raise _too_complex(f"An event could hold more than {limits.stream_values:,} values.")
 
     def speaks_for(self, operation: Operation, who: Callable[[], Any | None]) -> Any | None:
         """As whom an operation is executed. One that selects only public mutations is nobody's, and what it came with
@@ -76,6 +105,23 @@ class Execution:
         executor = self.executor(prepared, context)
         return executor if isinstance(executor, list) else await executed(executor)
 
+    def encoded(self, prepared: Prepared, result: ExecutionResult) -> bytes:
+        """A result as JSON, with what may be told of its errors.
+
+        Raises:
+            TooLarge: it would have more bytes, or errors, than an answer may have.
+        """
+        limits = self._limits
+        done = "What was asked has been done, but the" if prepared.operation.type is OperationType.MUTATION else "The"
+        if len(result.errors or ()) > limits.errors:
+            raise TooLarge(f"{done} answer has more than {limits.errors:,} errors.")
+        payload = None
+        if prepared.values <= _FEW_VALUES or fits(result.data, limits.bytes):
+            payload = encoded(result)
+        if payload is None or len(payload) > limits.bytes:
+            raise TooLarge(f"{done} answer is larger than {limits.bytes:,} bytes: ask for smaller pages.")
+        return payload
+
     def executor(self, prepared: Prepared, context: Any) -> Executor[Any] | list[GraphQLError]:
         """What executes an operation with its variables. A list: the variables are refused."""
         return self._executor.build(
@@ -91,6 +137,10 @@ class Execution:
         )
 
 
+def _too_complex(what: str) -> Invalid:
+    return Invalid("QUERY_TOO_COMPLEX", GraphQLError(what))
+
+
 async def executed(executor: Executor[Any]) -> ExecutionResult:
     """Execute to the end."""
     result: Any = executor.execute_operation()
@@ -102,7 +152,7 @@ async def executed(executor: Executor[Any]) -> ExecutionResult:
 
 
 def encoded(result: ExecutionResult) -> bytes:
-    """A result as JSON, with what may be told of its errors."""
+    """The same without a bound."""
     if result.errors:
         return encode({"errors": error.of_execution(result.errors), "data": result.data})
     return encode({"data": result.data})

@@ -30,7 +30,14 @@ class Limits:
     fields: int = 3_000
     aliases: int = 100
     root_fields: int = 30
+    alias: int = 256  # characters of one alias: it stands with each row of a page
     values: int = 250_000  # that the answer can hold, by the page sizes asked for
+    bytes: int = 8 * 1024 * 1024  # of the answer
+    errors: int = 1_000  # of the answer
+    # A subscription is executed again with each event, and its document is kept as long as it lasts.
+    stream_characters: int = 20_000  # of the document, and of its variables
+    stream_tokens: int = 1_500
+    stream_values: int = 10_000
 
 
 class TooComplex(Exception):
@@ -61,7 +68,7 @@ def check(document: DocumentNode, limits: Limits) -> None:
         for definition in document.definitions
         if isinstance(definition, FragmentDefinitionNode)
     }
-    whole, top = _Ruler(fragments), _Ruler(fragments, flat=True)
+    whole, top = _Ruler(fragments, limits.alias), _Ruler(fragments, limits.alias, flat=True)
     for definition in document.definitions:
         if isinstance(definition, OperationDefinitionNode):
             size = whole.measure(definition.selection_set)
@@ -77,8 +84,11 @@ def _check(what: str, size: int, limit: int) -> None:
 
 
 class _Ruler:
-    def __init__(self, fragments: Mapping[str, FragmentDefinitionNode], *, flat: bool = False) -> None:
+    def __init__(
+        self, fragments: Mapping[str, FragmentDefinitionNode], longest_alias: int, *, flat: bool = False
+    ) -> None:
         self._fragments = fragments
+        self._longest_alias = longest_alias
         self._flat = flat  # without the fields below fields
         self._measured: dict[str, _Size] = {}
         self._open: set[str] = set()
@@ -89,6 +99,8 @@ class _Ruler:
         fields = aliases = depth = 0
         for node in selections.selections:
             if isinstance(node, FieldNode):
+                if node.alias is not None and len(node.alias.value) > self._longest_alias:
+                    raise TooComplex(f"An alias is longer than {self._longest_alias} characters.")
                 inner = _Size()
                 if node.selection_set and not self._flat:
                     inner = self.measure(node.selection_set, nesting + 1)

@@ -7,9 +7,13 @@ tried again.
 
 import json
 import math
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import orjson
+
+# Of a number, true, false or null, in bytes: the longest of a double.
+_LONGEST_NUMBER = 24
 
 
 class NotJSON(ValueError):
@@ -36,6 +40,33 @@ def encode(value: Any) -> bytes:
     except TypeError:
         # Input that is quoted in an error may hold a lone surrogate: escaped, it is ASCII and travels safely.
         return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
+def fits(value: Any, most: int) -> bool:
+    """Whether `encode` would give at most so many bytes, told without writing them all."""
+    return _fits(value, most, lambda text: 6 * len(text)) or _fits(value, most, lambda text: len(encode(text)))
+
+
+def _fits(value: Any, most: int, size: Callable[[str], int]) -> bool:
+    left = most
+    waiting: list[Any] = [[value]]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, dict):
+            left -= sum(map(len, each)) + 4 * len(each) + 2  # names are ASCII in GraphQL
+            each = each.values()
+        else:
+            left -= len(each) + 2
+        for inner in each:
+            if isinstance(inner, str):
+                left -= size(inner) + 2
+            elif isinstance(inner, dict | list):
+                waiting.append(inner)
+            else:
+                left -= _LONGEST_NUMBER
+            if left < 0:
+                return False
+    return True
 
 
 def _refuse(constant: str) -> NoReturn:

@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 from server.graphql import error
 from server.graphql.bearer import token
 from server.graphql.document import Invalid, Operation
-from server.graphql.execution import Execution, Prepared, encoded
+from server.graphql.execution import Execution, Prepared
 from server.graphql.mutations import Mutations
 from server.graphql.payload import encode
 from server.http import accept
@@ -81,7 +81,7 @@ class GraphQL:
             result = await self._execution.run(prepared, self._who(prepared.operation, head))
             if isinstance(result, list):
                 return _refusal(error.of_request(result, "BAD_USER_INPUT"), media)
-            return Answer(200, encoded(result))
+            return Answer(200, self._execution.encoded(prepared, result))
         except Exception as raised:
             return _failure(raised, media)
 

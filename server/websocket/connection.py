@@ -23,7 +23,7 @@ from server.graphql import error
 from server.graphql.asked import Asked
 from server.graphql.bearer import token
 from server.graphql.document import Invalid
-from server.graphql.execution import Prepared, encoded
+from server.graphql.execution import Prepared
 from server.graphql.streams import Rejected, Streams, Unavailable
 from server.websocket import frame
 from server.websocket.closing import (
@@ -279,7 +279,7 @@ class Connection:
                 if isinstance(result, list):
                     operation.error(error.of_request(result, "BAD_USER_INPUT"))
                 else:
-                    operation.result(encoded(result))
+                    operation.result(execution.encoded(prepared, result))
         except Exception as raised:
             self._fail(operation, raised, who)
 

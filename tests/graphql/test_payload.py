@@ -1,11 +1,12 @@
 import json
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.graphql.payload import NotJSON, decode, encode
+from server.graphql.payload import NotJSON, decode, encode, fits
 
 
 def test_ordinary_json_goes_both_ways() -> None:
@@ -76,3 +77,25 @@ _ANY = st.recursive(
 @given(_ANY)
 def test_any_value_comes_back(value: object) -> None:
     assert json.loads(encode(value)) == value
+
+
+TEXTS = st.text(st.characters(codec="utf-8"))
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
+    lambda inner: st.lists(inner) | st.dictionaries(st.from_regex(r"\A[a-z_]{1,9}\Z"), inner),
+)
+
+
+@given(VALUES)
+def test_what_is_said_to_fit_does(value: Any) -> None:
+    size = len(encode(value))
+    for most in range(0, 2 * size + 200, max(1, size // 5)):
+        assert size <= most or not fits(value, most)
+    assert fits(value, 30 * size + 100)
+
+
+def test_texts_that_take_more_bytes_than_characters_are_measured_as_they_are_written() -> None:
+    page = [{"body": "plain " * 100}] * 100
+    assert fits(page, len(encode(page)) + 2_000)
+    assert not fits([{"body": "\x01" * 600}] * 100, len(encode(page)) + 2_000)
+    assert not fits({"body": "é" * 1_000}, 1_500)

@@ -9,6 +9,7 @@ from graphql import GraphQLObjectType, get_named_type, is_leaf_type
 
 from resolvers.process import Process
 from schema.build import schema
+from server.graphql.limits import Limits
 from tests.cast import Person
 from tests.live.phone import Phone, Switchboard
 
@@ -125,6 +126,7 @@ class TestNobodyGetsWhatIsAnothers:
     async def test_a_client_learns_of_nobody_else(
         self, live: Switchboard, ada: Person, ben: Person, cleo: Person, dan: Person
     ) -> None:
+        live.execution._limits = Limits(stream_tokens=3_000, stream_values=250_000)
         room = await ada.make_room(ben, cleo, dan)
         phones = [
             await live.call(person, room, query=subscription(selection("MessageAdded", 5)), first=5)
