@@ -63,6 +63,7 @@ class Connection:
     def __init__(self, service: Service, receive: Receive, send: Send, straight: Straight | None = None) -> None:
         self._service = service
         self._receive = receive
+        self._straight = straight
         bounds = service.bounds
         self._outgoing = Outgoing(
             send,
@@ -96,6 +97,8 @@ class Connection:
             ending = {self._reader, writer, *self._tasks}
             for task in ending:
                 task.cancel()
+            if self._straight is not None:
+                self._straight.leave()
             await asyncio.wait(ending, timeout=_FAREWELL)
 
     def close(self, close: Close) -> None:

@@ -45,7 +45,7 @@ class GraphQLSocket:
             await _close(send, NOT_ACCEPTABLE)
         else:
             await send({"type": "websocket.accept", "subprotocol": PROTOCOL})
-            straight = scope.get("extensions", {}).get(EXTENSION, {}).get("write")
+            straight = scope.get("extensions", {}).get(EXTENSION, {}).get("straight")
             await Connection(self._service, receive, send, straight).run()
 
     def _lets_in(self, scope: Scope) -> bool:

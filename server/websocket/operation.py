@@ -15,6 +15,9 @@ log = logging.getLogger("parley.websocket")
 
 _TOO_SLOW = told("This client reads too slowly. Subscribe again behind the last cursor that it has.", "RATE_LIMITED")
 
+# Not to be resumed: it would meet the same result again.
+_TOO_LARGE = told("A result of this subscription is larger than a connection carries.", "QUERY_TOO_COMPLEX")
+
 
 class Operation:
     """To a subscription, the `Outlet` that its stream speaks to. After its end it says nothing, whoever ended it."""
@@ -40,9 +43,10 @@ class Operation:
     def next(self, payload: bytes) -> bool:
         if self.over:
             return False
-        if self._outgoing.put(self._frames.next(payload), self):
+        frame = self._frames.next(payload)
+        if self._outgoing.put(frame, self):
             return True
-        self.error([_TOO_SLOW])
+        self.error([_TOO_SLOW if self._outgoing.holds(frame) else _TOO_LARGE])
         return False
 
     def result(self, payload: bytes) -> None:

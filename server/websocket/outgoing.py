@@ -1,5 +1,8 @@
 """What waits to be sent to one client: bounded, in order, written by one task.
 
+A frame that the transport takes at once goes straight to it; any other one waits, and counts until the transport has
+passed it on.
+
 Past the bound nothing is put in any more (`put`), except what ends an operation or answers a message (`append`): of
 those there are as many as messages were read, and nothing is read from a client while its queue is full.
 """
@@ -17,6 +20,9 @@ from server.websocket.protocol import Straight
 
 # A client that takes nothing for so long while something waits for it is as good as gone, in seconds.
 STALLED = 30.0
+
+# A larger frame counts as one that waits until the transport has passed it on, in bytes.
+_SMALL = 65_536
 
 
 class Gone(Exception):
@@ -50,7 +56,7 @@ class Outgoing:
         self._stalled = stalled
         self._queue: deque[tuple[bytes, Sender | None]] = deque()
         self._bytes = 0
-        self._written = 0
+        self._passed = 0
         self._writing = False
         self._closing: Close | None = None
         self._over = False
@@ -68,21 +74,29 @@ class Outgoing:
     def half_full(self) -> bool:
         return len(self._queue) * 2 > self._most_frames or self._bytes * 2 > self._most_bytes
 
+    def holds(self, frame: bytes) -> bool:
+        """Whether a frame is within the bound by itself."""
+        return len(frame) <= self._most_bytes
+
     def put(self, frame: bytes, sender: Sender) -> bool:
-        """False past the bound. A frame larger than the whole bound goes when nothing waits."""
-        if self._queue and (len(self._queue) >= self._most_frames or self._bytes + len(frame) > self._most_bytes):
+        """False past the bound."""
+        if len(self._queue) >= self._most_frames or self._bytes + len(frame) > self._most_bytes:
             return False
         self.append(frame, sender)
         return True
 
     def append(self, frame: bytes, sender: Sender | None = None) -> None:
         """Without a bound."""
-        if self._over or (self._idle and self._straight is not None and self._straight(frame)):
+        if self._over:
+            return
+        straight = self._straight
+        if straight is not None and self._idle and len(frame) <= _SMALL and straight.write(frame):
+            if not straight.writable.is_set():
+                self._watch_over()
             return
         self._queue.append((frame, sender))
         self._bytes += len(frame)
-        if self._watch is None:
-            self._watch = self._loop.call_later(STALLED, self._look, self._written)
+        self._watch_over()
         self._rouse()
 
     def silence(self, sender_id: str) -> None:
@@ -119,12 +133,14 @@ class Outgoing:
             while self._closing is None:
                 while self._queue:
                     frame, sender = self._queue.popleft()
-                    self._bytes -= len(frame)
                     if sender is None or not sender.silent:
                         self._writing = True
                         await self._write(frame)
                         self._writing = False
-                    self._written += 1
+                    if self._over:
+                        break
+                    self._bytes -= len(frame)
+                    self._passed += 1
                     if self._waiting and not self.half_full:
                         self._release()
                 if self._closing is None:
@@ -142,8 +158,11 @@ class Outgoing:
         return not self._queue and not self._writing
 
     async def _write(self, frame: bytes) -> None:
-        if self._straight is None or not self._straight(frame):
+        straight = self._straight
+        if straight is None or not straight.write(frame):
             await frames.write(self._send, frame)
+        if straight is not None:
+            await straight.writable.wait()
 
     def _rouse(self) -> None:
         if self._wake is not None:
@@ -157,11 +176,20 @@ class Outgoing:
             if not waiter.done():
                 waiter.set_result(None)
 
-    def _look(self, written: int) -> None:
+    def _watch_over(self) -> None:
+        if self._watch is None:
+            self._watch = self._loop.call_later(STALLED, self._look, self._passed, self._unsent)
+
+    def _look(self, passed: int, unsent: int) -> None:
+        """See whether anything was taken since."""
         self._watch = None
-        if not self._queue:
+        if not (self._queue or self._writing or (self._straight is not None and not self._straight.writable.is_set())):
             return
-        if self._written == written:
+        if self._passed == passed and self._unsent >= unsent:
             self._stalled()
         else:
-            self._watch = self._loop.call_later(STALLED, self._look, self._written)
+            self._watch_over()
+
+    @property
+    def _unsent(self) -> int:
+        return 0 if self._straight is None else self._straight.unsent

@@ -7,6 +7,7 @@ pings, where uvicorn keeps one for each without end. And whoever reads slowly is
 This leans on the inside of the version of uvicorn that is pinned. Under another server all works by `send`.
 """
 
+import asyncio
 import contextlib
 import socket
 from asyncio import BaseTransport
@@ -29,11 +30,27 @@ _PIECE = 4_096  # bytes
 _UNSENT = 131_072
 
 
+# How long, in seconds, a socket that is closed may still take what was written to it.
+_FLUSH = 5.0
+
+
 class Straight(Protocol):
     """The way past `send`."""
 
-    def __call__(self, frame: bytes) -> bool:
+    @property
+    def writable(self) -> asyncio.Event:
+        """Set while the transport keeps little of what was written to it."""
+
+    @property
+    def unsent(self) -> int:
+        """So many bytes it keeps."""
+
+    def write(self, frame: bytes) -> bool:
         """Write a frame of text, in UTF-8. False: not now, or not any more; `send` waits, or tells."""
+
+    def leave(self) -> None:
+        """Nothing more is written. What the client does not take soon is thrown away: to close a transport is to keep
+        everything until it is taken."""
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
@@ -54,7 +71,15 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         super().handle_connect(event)
         if not self.transport.is_closing():
             # The application's task has been made, and has not begun.
-            self.scope["extensions"][EXTENSION] = {"write": self.write}
+            self.scope["extensions"][EXTENSION] = {"straight": self}
+
+    @property
+    def unsent(self) -> int:
+        return self.transport.get_write_buffer_size()
+
+    def leave(self) -> None:
+        if self.unsent:
+            self.loop.call_later(_FLUSH, self.transport.abort)
 
     def write(self, frame: bytes) -> bool:
         if not self.writable.is_set() or self.close_sent or self.transport.is_closing():
@@ -93,6 +118,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.transport.write(b"".join(self.conn.data_to_send()))
             self.close_sent = True
         self.transport.close()
+        self.leave()
 
     def handle_ping(self) -> None:
         self._count()
@@ -124,6 +150,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.transport.write(b"".join(self.conn.data_to_send()))
             self.close_sent = True
             self.transport.close()
+            self.leave()
 
 
 def _head(length: int) -> bytes:

@@ -1,8 +1,6 @@
 """What Parley adds to uvicorn's protocol: frames that go straight, and mercy with who reads slowly."""
 
 import asyncio
-import base64
-import os
 import socket
 
 import pytest
@@ -12,12 +10,7 @@ from websockets.frames import Frame, Opcode
 from server.websocket.protocol import _head
 from tests.websocket.conftest import SECONDS, Client, Dial, Server, serving
 from tests.websocket.toy import ToyStreams
-
-HANDSHAKE = (
-    "GET /graphql HTTP/1.1\r\nHost: parley.test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}\r\nSec-WebSocket-Version: 13\r\n"
-    "Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n"
-).encode()
+from tests.websocket.wire import HANDSHAKE, said
 
 # Of the WebSocket itself, not of GraphQL's protocol: masked as a client's, with a mask of zeros.
 PING = b"\x89\xfd" + b"\0\0\0\0" + b"x" * 125
@@ -109,6 +102,16 @@ async def test_who_reads_slowly_is_not_taken_for_dead(app: Starlette, streams: T
             assert (await client.hear())["payload"]["data"]["tick"].startswith(f"{number} ")
             await asyncio.sleep(0.01)
         await replaying
+
+
+async def test_who_answers_no_ping_is_told_to_come_again(app: Starlette) -> None:
+    """It may be in a tunnel. By uvicorn's own 1011 npm's graphql-ws gives up for good."""
+    async with serving(app, ws_ping_interval=0.05, ws_ping_timeout=0.05) as server:
+        reader, writer = await asyncio.open_connection(*server.address.split(":"))
+        writer.write(HANDSHAKE + said({"type": "connection_init"}))
+        heard = await asyncio.wait_for(reader.read(), SECONDS)
+        assert b"\x88" + bytes([2 + len(b"Try again later")]) + (1013).to_bytes(2, "big") + b"Try again later" in heard
+        writer.close()
 
 
 @pytest.mark.parametrize("length", [0, 1, 80, 125, 126, 127, 65_535, 65_536, 300_000])

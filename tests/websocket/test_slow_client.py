@@ -5,13 +5,16 @@ import json
 from typing import Any
 
 import pytest
+from starlette.applications import Starlette
 
 from server.websocket import outgoing
 from server.websocket.service import Bounds
 from tests.http.toy import ToyEngine
-from tests.websocket.conftest import SECONDS, Dial, Server
+from tests.websocket.conftest import SECONDS, Dial, Server, serving, until
 from tests.websocket.toy import Feed, ToyStreams
-from tests.websocket.wire import Wire
+from tests.websocket.wire import HANDSHAKE, Road, Wire, said
+
+SUBSCRIBE = {"id": "1", "type": "subscribe", "payload": {"query": "subscription { tick }"}}
 
 TOO_SLOW = {
     "message": "This client reads too slowly. Subscribe again behind the last cursor that it has.",
@@ -65,13 +68,16 @@ async def test_past_the_bound_of_bytes_the_subscription_is_cut(wire: Wire, strea
     await wire.hang_up()
 
 
-async def test_a_payload_larger_than_the_bound_goes_when_nothing_waits(wire: Wire, streams: ToyStreams) -> None:
+async def test_a_result_larger_than_the_bound_ends_the_subscription(wire: Wire, streams: ToyStreams) -> None:
+    """Not as one who reads too slowly: resumed, it would meet the same result again."""
     (feed,) = streams.feeds
-    assert feed.give("x" * 20_000)
-    assert not feed.give("more")
+    assert feed.give("small")
+    assert not feed.give("x" * 20_000)
     wire.taken.set()
     await wire.settled()
     assert [each["type"] for each in wire.sent] == ["next", "error"]
+    assert wire.sent[-1]["payload"][0]["extensions"] == {"code": "QUERY_TOO_COMPLEX"}
+    assert feed.closed == 1
     await wire.hang_up()
 
 
@@ -313,14 +319,8 @@ async def test_a_close_that_is_not_taken_is_not_waited_for_long(
 
 
 async def test_what_goes_straight_overtakes_nothing(engine: ToyEngine, streams: ToyStreams) -> None:
-    congested = False
-
-    def straight(frame: bytes) -> bool:
-        if not congested:
-            way.sent.append(json.loads(frame))
-        return not congested
-
-    way = Wire(engine, streams, Bounds(), straight)
+    road = Road()
+    way = Wire(engine, streams, Bounds(), road)
     way.subscribe("1")
     await way.settled()
     way.sent.clear()
@@ -328,25 +328,114 @@ async def test_what_goes_straight_overtakes_nothing(engine: ToyEngine, streams: 
     feed.give(0)
     assert len(way.sent) == 1
     way.taken.clear()
-    congested = True
+    road.writable.clear()
     feed.give(1)
     feed.give(2)
-    congested = False
+    road.writable.set()
     feed.give(3)  # while two wait
-    congested = True
+    road.writable.clear()
     await way.settled()
-    congested = False
+    road.writable.set()
     await way.take_one()
     await way.settled()
-    congested = True
+    road.writable.clear()
     feed.give(4)
     await way.settled()
-    congested = False
+    road.writable.set()
     feed.give(5)  # while one is being sent and none waits
     way.taken.set()
     await way.settled()
     assert [each["payload"]["data"]["tick"] for each in way.sent] == list(range(6))
     await way.hang_up()
+    assert road.left == 1
+
+
+async def test_a_large_frame_counts_until_it_is_passed_on(engine: ToyEngine, streams: ToyStreams) -> None:
+    class Narrow(Road):
+        def write(self, frame: bytes) -> bool:
+            written = super().write(frame)
+            if len(frame) > 80_000:
+                self.writable.clear()  # it is with the transport, which has passed on nothing
+            return written
+
+    road = Narrow()
+    way = Wire(engine, streams, Bounds(bytes=100_000), road)
+    way.subscribe("1")
+    await way.settled()
+    (feed,) = streams.feeds
+    assert feed.give("x" * 90_000)
+    await way.settled()
+    assert feed.outlet.full
+    waiting = asyncio.create_task(feed.outlet.room())
+    await way.settled()
+    assert not waiting.done()
+    assert not feed.give("x" * 90_000)
+    road.writable.set()
+    await asyncio.wait_for(waiting, SECONDS)
+    await way.settled()
+    assert [each["type"] for each in way.sent[-2:]] == ["next", "error"]
+    await way.hang_up()
+
+
+@pytest.mark.parametrize("progress", [False, True])
+async def test_who_takes_nothing_of_what_went_straight_is_let_go(
+    engine: ToyEngine, streams: ToyStreams, monkeypatch: pytest.MonkeyPatch, progress: bool
+) -> None:
+    monkeypatch.setattr(outgoing, "STALLED", 0.02)
+    monkeypatch.setattr("server.websocket.connection._FAREWELL", 0.02)
+    looks = []
+
+    class Congested(Road):
+        def write(self, frame: bytes) -> bool:
+            self.sent.append(json.loads(frame))
+            self.writable.clear()  # it took the last frame that it could
+            return True
+
+        @property
+        def unsent(self) -> int:  # type: ignore[override]
+            looks.append(None)
+            return 100_000 - (len(looks) if progress else 0)
+
+        @unsent.setter
+        def unsent(self, _: int) -> None: ...
+
+    way = Wire(engine, streams, Bounds(), Congested())
+    await way.settled()
+    way.taken.clear()
+    if progress:
+        async with asyncio.timeout(SECONDS):
+            while len(looks) < 20:
+                await asyncio.sleep(0.005)
+        assert not way.task.done()
+        await way.hang_up()
+    else:
+        await way.ended()
+        assert len(looks) == 2
+
+
+@pytest.mark.parametrize("bounds", [Bounds(bytes=8_000_000)])
+async def test_what_a_client_does_not_take_is_thrown_away(
+    app: Starlette, streams: ToyStreams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To close a transport is not enough: it would wait for ever to be rid of what was written to it."""
+    monkeypatch.setattr(outgoing, "STALLED", 0.1)
+    monkeypatch.setattr("server.websocket.connection._FAREWELL", 0.05)
+    monkeypatch.setattr("server.websocket.protocol._FLUSH", 0.05)
+    async with serving(app) as server:
+        dialling = await asyncio.open_connection(*server.address.split(":"), limit=1_000)
+        reader, writer = dialling
+        writer.write(HANDSHAKE)
+        assert b" 101 " in await reader.readline()
+        writer.write(said({"type": "connection_init"}) + said(SUBSCRIBE))
+        feed = await asyncio.wait_for(streams.asked.get(), SECONDS)
+        await until(lambda: bool(streams.feeds))
+        assert feed.give("x" * 6_000_000)
+        await until(lambda: server.unsent() > 1_000_000)
+        async with asyncio.timeout(SECONDS):
+            while server.unsent() or not feed.closed:
+                await asyncio.sleep(0.01)
+        await server.left()
+        writer.close()
 
 
 @pytest.mark.parametrize("bounds", [Bounds(bytes=200_000)])

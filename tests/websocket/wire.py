@@ -1,8 +1,10 @@
 """A socket without a network: a test says what comes in, and when what goes out is taken."""
 
 import asyncio
+import base64
 import itertools
 import json
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,11 +16,41 @@ from server.websocket.protocol import EXTENSION
 from server.websocket.service import Bounds, Service
 from tests.http.toy import ToyEngine
 
+HANDSHAKE = (
+    "GET /graphql HTTP/1.1\r\nHost: parley.test\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}\r\nSec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n"
+).encode()
+
+
+def said(message: dict[str, Any]) -> bytes:
+    """A short message of a client as a frame, masked with zeros."""
+    text = json.dumps(message).encode()
+    assert len(text) < 126
+    return bytes((0x81, 0x80 | len(text), 0, 0, 0, 0)) + text
+
+
+class Road:
+    """The straight way of a wire: a test says whether it is congested."""
+
+    def __init__(self) -> None:
+        self.writable = asyncio.Event()
+        self.writable.set()
+        self.unsent = 0
+        self.sent: list[Any] = []
+        self.left = 0
+
+    def write(self, frame: bytes) -> bool:
+        if self.writable.is_set():
+            self.sent.append(json.loads(frame))
+        return self.writable.is_set()
+
+    def leave(self) -> None:
+        self.left += 1
+
 
 class Wire:
-    def __init__(
-        self, engine: ToyEngine, streams: Streams, bounds: Bounds, straight: Callable[[bytes], bool] | None = None
-    ) -> None:
+    def __init__(self, engine: ToyEngine, streams: Streams, bounds: Bounds, road: Road | None = None) -> None:
         self.incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.incoming.put_nowait({"type": "websocket.connect"})
         self.say(type="connection_init")
@@ -32,8 +64,9 @@ class Wire:
         self.mutations = Mutations()
         endpoint = GraphQLSocket(Service(Execution(engine), self.mutations, streams, bounds), ())
         scope: dict[str, Any] = {"type": "websocket", "path": "/graphql", "headers": [], "subprotocols": [PROTOCOL]}
-        if straight is not None:
-            scope["extensions"] = {EXTENSION: {"write": straight}}
+        if road is not None:
+            road.sent = self.sent
+            scope["extensions"] = {EXTENSION: {"straight": road}}
         self.task = asyncio.create_task(endpoint(scope, self._receive, self._send))
 
     def say(self, **message: Any) -> None:
