@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import TypeVar
+from uuid import UUID
 
 from graphql import GraphQLSchema, OperationType
 
@@ -28,6 +29,9 @@ class ParleyEngine:
 
     def identify(self, token: str) -> Named:
         return identify(self._process, token)
+
+    def user_of(self, who: Named) -> UUID:
+        return who.user_id
 
     @asynccontextmanager
     async def open(self, who: Named | None, operation: Operation) -> AsyncIterator[Context]:

@@ -144,6 +144,9 @@ class Documents:
     def __len__(self) -> int:
         return len(self._kept)
 
+    def __contains__(self, text: object) -> bool:
+        return text in self._kept
+
     def get(self, text: str) -> Document:
         """Give the document of that text. Raises Invalid."""
         kept = self._kept.get(text)

@@ -1,5 +1,6 @@
 """The seam: what the entries need from the rest of Parley in order to execute an operation."""
 
+from collections.abc import Hashable
 from contextlib import AbstractAsyncContextManager
 from typing import Any, ClassVar, Protocol
 
@@ -29,6 +30,9 @@ class Engine(Protocol):
         Raises Unauthenticated, or any exception with the code UNAUTHENTICATED (see `server.graphql.error`), when the
         token is bad or expired.
         """
+
+    def user_of(self, who: Any) -> Hashable:
+        """Whom somebody who was identified is one of the sign-ins of."""
 
     def open(self, who: Any | None, operation: Operation) -> AbstractAsyncContextManager[Any]:
         """Give the context value of one execution; closed before a byte of the answer is sent.

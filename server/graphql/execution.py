@@ -1,6 +1,7 @@
 """From what a client asks to a result: document (cached), cost, context, execution."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, ClassVar, NamedTuple
 
 from graphql import ExecutionResult, GraphQLError, OperationType
@@ -14,6 +15,7 @@ from server.graphql.document import Document, Documents, Invalid, Operation
 from server.graphql.engine import Engine
 from server.graphql.limits import Limits
 from server.graphql.payload import encode, fits
+from server.graphql.strangers import Strangers
 
 _MOST_COERCION_ERRORS = 25
 
@@ -52,6 +54,7 @@ class Execution:
         limits: Limits | None = None,
         introspection: bool = True,
         executor: type[Executor[Any]] = StrawberryGraphQLCoreExecutionContext,
+        strangers: Strangers | None = None,
     ) -> None:
         self._limits = limits or Limits()
         self.documents = Documents(
@@ -60,13 +63,18 @@ class Execution:
         self.engine = engine
         self._hide_suggestions = not introspection
         self._executor = executor
+        self._strangers = strangers or Strangers()
 
-    def prepare(self, asked: Asked) -> Prepared:
+    def prepare(self, asked: Asked, *, anonymous: bool = False) -> Prepared:
         """
+        anonymous: no valid token has come with it. Reading what is not kept then counts as a stranger's.
+
         Raises:
             Invalid: the document can't be executed, has no such operation, or asks for too much.
         """
-        document = self.documents.get(asked.query)
+        charged = self._strangers.reading(asked.query) if anonymous and asked.query not in self.documents else None
+        with charged or nullcontext():
+            document = self.documents.get(asked.query)
         operation = document.operation(asked.operation_name)
         values = operation.cost.of(asked.variables)
         if operation.type is OperationType.SUBSCRIPTION:

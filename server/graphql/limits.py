@@ -104,6 +104,9 @@ class _Ruler:
                 inner = _Size()
                 if node.selection_set and not self._flat:
                     inner = self.measure(node.selection_set, nesting + 1)
+                if node.name.value in _INTROSPECTION and (node.alias is not None or inner.aliases):
+                    # Its lists are as long as the schema, whatever is asked for, and nobody signs in for them.
+                    raise TooComplex("Introspection takes no aliases.")
                 fields += 1 + inner.fields
                 aliases += inner.aliases + (node.alias is not None)
                 depth = max(depth, 1 + (0 if node.name.value in _INTROSPECTION else inner.depth))

@@ -63,7 +63,9 @@ class GraphQL:
             raise Refused(406, f"Accept must allow {accept.GRAPHQL} or {accept.JSON}.")
         asked = await posted(head, receive, self._largest_body) if method == "POST" else linked(scope)
         try:
-            prepared = self._execution.prepare(asked)
+            # Of what is kept nobody needs to know, and the token is verified once.
+            unknown = asked.query not in self._execution.documents
+            prepared = self._execution.prepare(asked, anonymous=unknown and self._is_anonymous(head))
         except Invalid as invalid:
             return _refusal(error.of_request(invalid.errors, invalid.code), media)
         operation = prepared.operation
@@ -84,6 +86,13 @@ class GraphQL:
             return Answer(200, self._execution.encoded(prepared, result))
         except Exception as raised:
             return _failure(raised, media)
+
+    def _is_anonymous(self, head: Head) -> bool:
+        """Whether no valid token came. A bad one is told only later, and not where it is ignored."""
+        try:
+            return self._named(head) is None
+        except Exception:
+            return True
 
     def _who(self, operation: Operation, head: Head) -> Any | None:
         return self._execution.speaks_for(operation, lambda: self._named(head))

@@ -1,7 +1,7 @@
 """Why a socket is closed: the codes of the protocol and of RFC 6455, with a reason.
 
 They say what a client does next (npm's graphql-ws, and most): after 4403, 4408 and 1013 it connects anew, and asks for
-its token again; 4400, 4401, 4406, 4409, 4429 and 1011 are the end.
+its token again; 1008, 4400, 4401, 4406, 4409 and 4429 are the end.
 """
 
 from typing import NamedTuple
@@ -19,9 +19,10 @@ UNAUTHORIZED = Close(4401, "Unauthorized")
 NOT_ACCEPTABLE = Close(4406, "Subprotocol not acceptable")
 TOO_LATE = Close(4408, "Connection initialisation timeout")
 TWICE = Close(4429, "Too many initialisation requests")
-BROKEN = Close(1011, "Internal server error")
+BROKEN = Close(1013, "Internal server error")
 FLOOD = Close(1008, "Too many frames")
 TRY_AGAIN = Close(1013, "Try again later")
+TOO_MANY = Close(1013, "Too many connections")
 
 
 def malformed(what: str) -> Close:

@@ -11,7 +11,7 @@ Two streams that begin at once need not wait for each other, and nothing waits f
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Collection, Coroutine
+from collections.abc import AsyncIterator, Collection, Coroutine, Hashable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -29,6 +29,7 @@ from server.websocket import frame
 from server.websocket.closing import (
     BROKEN,
     TOO_LATE,
+    TOO_MANY,
     TRY_AGAIN,
     TWICE,
     UNAUTHORIZED,
@@ -80,6 +81,7 @@ class Connection:
         self._beginning: set[asyncio.Task[None]] = set()
         self._initialised = self._acknowledged = self._closing = False
         self._viewer: Any | None = None
+        self._user: Hashable | None = None
         self._reader: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
@@ -111,7 +113,10 @@ class Connection:
                 self._reader.cancel()
 
     def _leave(self) -> None:
-        """Let go of everything that runs for this client, except its mutations."""
+        """Let go of everything that runs for this client, except its mutations. Asked twice, done once."""
+        user, self._user = self._user, None
+        if user is not None:
+            self._service.leave(user)
         for operation in list(self._operations.values()):
             operation.drop()
         self._pongs.cancel()
@@ -208,6 +213,12 @@ class Connection:
             self.close(TRY_AGAIN)
 
     def _acknowledge(self, viewer: Any | None) -> None:
+        if viewer is not None:
+            user = self._service.execution.engine.user_of(viewer)
+            if self._closing or not self._service.enter(user):
+                self.close(TOO_MANY)
+                return
+            self._user = user
         self._viewer = viewer
         self._acknowledged = True
         self._outgoing.append(frame.ACK)

@@ -230,6 +230,9 @@ class ToyEngine:
             raise Unauthenticated
         return token
 
+    def user_of(self, who: str) -> str:
+        return who
+
     @asynccontextmanager
     async def open(self, who: str | None, operation: Operation) -> AsyncIterator["ToyEngine"]:
         self.tokens.append(who)

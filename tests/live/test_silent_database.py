@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,9 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import psycopg
 import pytest
+from psycopg_pool import AsyncConnectionPool
 
+from models.connection import Connection
 from resolvers import stream, user
 from resolvers.process import Pool, Process
 from resolvers.snapshot import Snapshot
@@ -28,7 +30,7 @@ from server.settings import Settings
 from tests.cast import PASSWORD, Person
 from tests.conftest import ORIGIN
 from tests.live.phone import PATIENCE, Switchboard
-from tests.live.test_races import Hold, cursor_of, has_read
+from tests.live.test_races import Hold, cursor_of, has_read, reader
 from tests.races import rows
 
 # In seconds: how long an answer may take here.
@@ -139,6 +141,25 @@ async def pid_of(pool: Pool) -> int:
     return int(row[0])
 
 
+def make_pool_of(url: str, **options: Any) -> Pool:
+    return AsyncConnectionPool(
+        url, connection_class=Connection, min_size=1, max_size=8, open=False, kwargs={"autocommit": True, **options}
+    )
+
+
+@asynccontextmanager
+async def hub_of(process: Process, pool: Pool, hints: Hints) -> AsyncIterator[Switchboard]:
+    """A hub with a pool of its own."""
+    own = replace(process, pool=pool)
+    execution = Execution(ParleyEngine(own))
+    hub = Hub(own, execution, hints)
+    await hub.open()
+    try:
+        yield Switchboard(hub, execution)
+    finally:
+        await hub.close()
+
+
 class TestALimit:
     @pytest.fixture
     async def pool(self, relay: Relay, tmp_path: Path) -> AsyncIterator[Pool]:
@@ -237,13 +258,9 @@ class TestDelivery:
             monkeypatch.setattr(where, LIMIT)
         monkeypatch.setattr("server.hub.hub.LOOK_SECONDS", LIMIT)
         monkeypatch.setattr("server.hub.hub.SWEEP", 0.1)
-        own = replace(process, pool=line)
-        execution = Execution(ParleyEngine(own))
-        hub = Hub(own, execution, hints)
-        await hub.open()
-        yield Switchboard(hub, execution)
-        relay.let_go()
-        await hub.close()
+        async with hub_of(process, line, hints) as live:
+            yield live
+            relay.let_go()
 
     @pytest.mark.parametrize("silent", ["questions", "answers"])
     @pytest.mark.parametrize("cut", [False, True])
@@ -425,6 +442,18 @@ class TestABusyDatabase:
 
 
 class TestWhatTheDatabaseEnds:
+    @pytest.fixture
+    async def pool(self, database_url: str) -> AsyncIterator[Pool]:
+        """It prepares nothing: what a change of a table ends is the hub's alone."""
+        async with make_pool_of(database_url, prepare_threshold=None) as pool:
+            yield pool
+
+    @pytest.fixture
+    async def live(self, process: Process, hints: Hints, database_url: str) -> AsyncIterator[Switchboard]:
+        """Its hub has prepared whatever it has asked before."""
+        async with make_pool_of(database_url, prepare_threshold=0) as pool, hub_of(process, pool, hints) as live:
+            yield live
+
     @pytest.mark.parametrize("where", [(stream, "rooms_of_events"), (user, "authors")], ids=["reading", "executing"])
     async def test_because_its_reader_slept_is_read_again(
         self,
@@ -439,7 +468,8 @@ class TestWhatTheDatabaseEnds:
         """As when the process is stopped for longer than a transaction may be idle."""
         room = await ada.make_room(cleo)
         phone = await live.call(cleo, room, query=AUTHORS)
-        object.__setattr__(process, "idle_transaction_timeout_ms", 50)
+        delivering = reader(live, ada)._process
+        object.__setattr__(delivering, "idle_transaction_timeout_ms", 50)
         held = Hold(monkeypatch, *where)
         await ada.send(room, "One")
         await held.reached.wait()
@@ -447,7 +477,7 @@ class TestWhatTheDatabaseEnds:
         async with asyncio.timeout(PATIENCE):
             while await rows(process, idle):
                 await asyncio.sleep(0.005)
-        object.__setattr__(process, "idle_transaction_timeout_ms", 30_000)
+        object.__setattr__(delivering, "idle_transaction_timeout_ms", 30_000)
         held.let_go()
         await ada.send(room, "Two")
         await phone.has("One", "Two")
@@ -475,8 +505,7 @@ class TestWhatTheDatabaseEnds:
     ) -> None:
         room = await ada.make_room(cleo)
         phone = await live.call(cleo, room, query=AUTHORS)
-        texts = [f"Number {number}" for number in range(20)]
-        # By then every statement of the delivery is prepared, on every connection.
+        texts = [f"Number {number}" for number in range(8)]
         for text in texts:
             await ada.send(room, text)
             await has_read(live, ada, process)

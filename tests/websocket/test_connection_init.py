@@ -6,11 +6,12 @@ from typing import Any
 
 import psycopg
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 from server.graphql.engine import Unauthenticated
 from server.websocket.service import Bounds
 from tests.http.toy import GOOD_TOKEN, SECRET, Row, ToyEngine
-from tests.websocket.conftest import SIGNED_IN, Client, Dial
+from tests.websocket.conftest import SECONDS, SIGNED_IN, Client, Dial, Server
 from tests.websocket.toy import ToyStreams
 
 FORBIDDEN = (4403, "Forbidden: The access token is invalid or has expired.")
@@ -169,3 +170,27 @@ async def test_a_client_that_goes_while_its_sign_in_is_verified_leaves_nothing(
     client.wire.transport.abort()
     await server.left()
     assert [task for task in asyncio.all_tasks() if "_verify" in repr(task)] == []
+
+
+@pytest.mark.parametrize("bounds", [Bounds(connections_of_user=2)])
+async def test_one_user_has_so_many_connections(dial: Dial, server: Server) -> None:
+    first, second, third = [await dial() for _ in range(3)]
+    for client in (first, second):
+        await client.init(**SIGNED_IN)
+    await third.say(type="connection_init", payload=SIGNED_IN)
+    assert await third.closed() == (1013, "Too many connections")
+    anonymous = await dial()
+    await anonymous.init()
+    await second.settled()
+    await first.wire.close()
+    fourth = await dial()
+    async with asyncio.timeout(SECONDS):
+        # The server may see the end of the first a little later.
+        while True:
+            await fourth.say(type="connection_init", payload=SIGNED_IN)
+            try:
+                assert await fourth.hear() == {"type": "connection_ack"}
+                break
+            except ConnectionClosed:
+                fourth = await dial()
+    await second.settled()

@@ -32,6 +32,7 @@ async def wire(engine: ToyEngine, streams: ToyStreams, bounds: Bounds) -> Wire:
     """A client that is subscribed, and from now on takes nothing."""
     wire = Wire(engine, streams, bounds)
     wire.subscribe("1")
+    await until(lambda: bool(streams.feeds))
     await wire.settled()
     wire.sent.clear()
     wire.taken.clear()
@@ -86,6 +87,7 @@ async def test_a_client_that_was_cut_subscribes_again(wire: Wire, streams: ToySt
     wire.taken.set()
     await wire.settled()
     wire.subscribe("1")
+    await until(lambda: bool(streams.feeds))
     await wire.settled()
     assert streams.feeds[1].give("anew")
     await wire.settled()
@@ -198,6 +200,7 @@ async def test_pings_that_wait_are_bounded(engine: ToyEngine, streams: ToyStream
     streams.open.clear()
     wire = Wire(engine, streams, Bounds())
     wire.subscribe("1")
+    await until(lambda: bool(streams.feeds))
     await wire.settled()
     wire.flood(FLOODS["pings"])
     await wire.settled()
@@ -231,6 +234,7 @@ async def test_what_a_client_has_completed_is_not_sent_to_it_any_more(wire: Wire
     await wire.settled()
     wire.say(id="1", type="complete")
     wire.subscribe("1")
+    await until(lambda: bool(streams.feeds))
     await wire.settled()
     streams.feeds[1].give("new")
     wire.taken.set()
@@ -253,6 +257,7 @@ async def test_an_end_that_waits_does_not_hit_the_next_of_that_id(wire: Wire, st
     await wire.settled()
     wire.say(id="1", type="complete")
     wire.subscribe("1")
+    await until(lambda: bool(streams.feeds))
     await wire.settled()
     streams.feeds[1].give("new")
     wire.taken.set()
@@ -268,6 +273,7 @@ async def test_a_client_that_takes_nothing_is_let_go(
     monkeypatch.setattr("server.websocket.connection._FAREWELL", 0.05)
     wire = Wire(engine, streams, Bounds())
     wire.subscribe("1")
+    await until(lambda: bool(streams.feeds))
     await wire.settled()
     wire.taken.clear()
     for number in range(3):
@@ -282,6 +288,7 @@ async def test_a_client_that_takes_a_little_is_not_let_go(
     monkeypatch.setattr(outgoing, "STALLED", 0.05)
     wire = Wire(engine, streams, Bounds())
     wire.subscribe("1")
+    await until(lambda: bool(streams.feeds))
     await wire.settled()
     wire.taken.clear()
     for number in range(100):
@@ -322,6 +329,7 @@ async def test_what_goes_straight_overtakes_nothing(engine: ToyEngine, streams: 
     road = Road()
     way = Wire(engine, streams, Bounds(), road)
     way.subscribe("1")
+    await until(lambda: bool(streams.feeds))
     await way.settled()
     way.sent.clear()
     (feed,) = streams.feeds
@@ -361,6 +369,7 @@ async def test_a_large_frame_counts_until_it_is_passed_on(engine: ToyEngine, str
     road = Narrow()
     way = Wire(engine, streams, Bounds(bytes=100_000), road)
     way.subscribe("1")
+    await until(lambda: bool(streams.feeds))
     await way.settled()
     (feed,) = streams.feeds
     assert feed.give("x" * 90_000)
