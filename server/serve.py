@@ -5,6 +5,7 @@ from typing import Any
 
 import uvicorn
 
+from server.http.protocol import HttpProtocol
 from server.settings import Settings
 from server.websocket.protocol import SocketProtocol
 
@@ -30,7 +31,7 @@ def serve(settings: Settings) -> None:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=HttpProtocol,
         **SOCKETS,
         access_log=False,  # a query in a GET would put texts into the log
         server_header=False,

@@ -1,4 +1,4 @@
-"""`/`: where to go from here, for who opens Parley's address; and the documentation that this checkout has.
+"""`/`: where to go from here, for who opens Parley's address; and, in development, the documentation of this checkout.
 
 Plain HTML without a script. The documentation is served as the text that it is, Markdown: readable, and the same as in
 the repository.
@@ -39,7 +39,8 @@ _DOCS_POLICY = "default-src 'none'; frame-ancestors 'none'"
 
 def start_page(settings: Settings, *, checkout: Path = CHECKOUT) -> list[Route]:
     """The routes."""
-    documents = _documents(checkout)
+    # The pages tell whoever develops about the demo's people, their password, and where everything is.
+    documents = {} if settings.production else _documents(checkout)
     page = _page(settings, list(documents)).encode()
     contents = _html("Parley: documentation", "<h1>Documentation</h1>" + _links(documents, "")).encode()
 

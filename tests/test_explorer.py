@@ -330,6 +330,18 @@ async def test_a_file_is_kept_for_ever_and_squeezed_for_who_takes_that(client: h
     assert (await client.get("/explorer/icon-2.png")).headers["content-type"] == "image/png"
 
 
+async def test_a_file_is_unsqueezed_once_whoever_asks_for_it(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unsqueezed: list[bytes] = []
+    monkeypatch.setattr(gzip, "decompress", lambda content: unsqueezed.append(content) or b"run()")
+    for _ in range(2):
+        answer = await client.get("/explorer/main-1.js", headers={"accept-encoding": "br, gzip;q=0"})
+        assert answer.text == "run()"
+        assert "content-encoding" not in answer.headers
+    assert len(unsqueezed) == 1
+
+
 @pytest.mark.parametrize("name", ["other.js", "main-1.js.gz", "../index.html", "..%2Findex.html", "%2e%2e", ""])
 async def test_nothing_but_the_files_of_the_build_has_an_address(client: httpx.AsyncClient, name: str) -> None:
     assert (await client.get(f"/explorer/{name}")).status_code == 404
@@ -382,8 +394,12 @@ async def test_where_it_is_off_a_browser_is_told_that_it_asks_for_nothing() -> N
     app = create_app(Settings.model_validate({"explorer": False, **NOWHERE}))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://parley.test") as client:
         answer = await client.get("/graphql", headers={"accept": BROWSER})
+        index = await client.get("/")
+        files = [await client.get(address) for address in ("/explorer/main-1.js", "/explorer/", "/explorer")]
     assert answer.status_code == 400
     assert "query" in answer.json()["errors"][0]["message"]
+    assert "explorer</a>" not in index.text
+    assert [each.status_code for each in files] == [404, 404, 404]
 
 
 def test_who_starts_parley_is_told_who_can_sign_in() -> None:

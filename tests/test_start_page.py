@@ -84,6 +84,16 @@ async def test_nothing_else_is(name: str) -> None:
         assert (await client.get(f"/docs/{name}")).status_code == 404
 
 
+@pytest.mark.parametrize("name", ["", "README.md", "running.md"])
+async def test_in_production_there_is_no_documentation(name: str) -> None:
+    async with visitor() as client:
+        assert (await client.get(f"/docs/{name}")).status_code == 200
+    async with visitor(**PRODUCTION) as client:
+        answer = await client.get(f"/docs/{name}")
+        assert (answer.status_code, answer.json()) == (404, {"error": "Not Found"})
+        assert "docs" not in (await client.get("/")).text
+
+
 async def test_where_there_is_no_documentation_there_are_no_links_to_it(tmp_path: Path) -> None:
     async with visitor(tmp_path) as client:
         assert "docs" not in (await client.get("/")).text

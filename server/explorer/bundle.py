@@ -2,6 +2,7 @@
 
 import gzip
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from server.explorer.place import ASSETS, PAGE
@@ -19,14 +20,15 @@ _SQUEEZED = ".gz"
 
 @dataclass(frozen=True)
 class Asset:
-    """`content` is squeezed by gzip where it says so; nearly everything is, and it is kept in that form only."""
+    """`content` is squeezed by gzip where it says so, as nearly everything is."""
 
     media_type: str
     content: bytes
     squeezed: bool
 
-    @property
+    @cached_property
     def plain(self) -> bytes:
+        """Kept once somebody has asked for it: hardly anybody does, and whoever does could go on asking."""
         return gzip.decompress(self.content) if self.squeezed else self.content
 
 

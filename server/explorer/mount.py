@@ -10,6 +10,7 @@ from starlette.routing import Route
 from server.explorer.bundle import Bundle
 from server.explorer.page import POLICY, filled_page, missing_page
 from server.explorer.place import ASSETS, built
+from server.http.accept import takes_gzip
 from server.http.plain import json_response
 from server.settings import Settings
 
@@ -37,7 +38,7 @@ class Explorer:
             return json_response(404, error="Not Found")
         # A worker has the policy of its own file, not of the page.
         headers = {"cache-control": _FOR_EVER, "vary": "Accept-Encoding", "content-security-policy": POLICY}
-        if asset.squeezed and "gzip" in request.headers.get("accept-encoding", ""):
+        if asset.squeezed and takes_gzip(",".join(request.headers.getlist("accept-encoding"))):
             headers["content-encoding"] = "gzip"
             return Response(asset.content, media_type=asset.media_type, headers=headers)
         return Response(asset.plain, media_type=asset.media_type, headers=headers)

@@ -2,7 +2,12 @@
 
 from typing import Any, NamedTuple
 
+from server.graphql.payload import is_deeper
+
 OPTIONAL_MAPS = ("variables", "extensions")
+
+# Far more than any input has, and few enough for whatever walks through them: JSON could be read that can't be written.
+_LEVELS = 100
 
 
 class NotAsked(ValueError):
@@ -35,5 +40,7 @@ def asked(data: dict[str, Any]) -> Asked:
         value = data.get(name)
         if value is not None and not isinstance(value, dict):
             raise NotAsked(f"The parameter '{name}' must be an object.")
+        if is_deeper(value, _LEVELS):
+            raise NotAsked(f"The parameter '{name}' is nested more than {_LEVELS} levels deep.")
         maps.append(value or {})
     return Asked(query, operation_name or None, *maps)

@@ -3,7 +3,7 @@ that it asks for before anything is executed.
 
 A page of pages of pages multiplies. Each field counts as many times as the pages around it have room for; a list with
 `first` or `last` has room for what they ask for, one with neither for a page of the default size, and a list by `ids`
-for as many as are given.
+for as many as are given. Introspection, which takes no sizes, counts by the schema's own.
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,6 +27,7 @@ from graphql import (
     get_named_type,
     get_nullable_type,
     is_composite_type,
+    is_introspection_type,
     is_list_type,
 )
 
@@ -34,6 +35,10 @@ from schema.pagination import DEFAULT_SIZE, LARGEST_SIZE
 
 _SIZES = ("first", "last")
 _LISTED = "ids"
+
+# How many introspection tells of a type or a field: fields, values and the like, and of these hardly any.
+_FIELDS = 5
+_DESCRIBED = {"args": 1, "interfaces": 1, "possibleTypes": 1}
 
 
 class Said(NamedTuple):
@@ -130,7 +135,7 @@ class _Scale:
             below = named if is_composite_type(named) else None
             inner = self.weigh(node.selection_set, below, counted=size is not None)
             if size is None and not counted and is_list_type(get_nullable_type(field.type)):
-                size = self._longest
+                size = self._described(node) if is_introspection_type(owner) else self._longest
             if size is None:
                 values += inner.values
                 lists += inner.lists
@@ -160,6 +165,11 @@ class _Scale:
         if not any(name in field.args for name in _SIZES):
             return None
         return Size(tuple(self._said(given[name]) for name in _SIZES if name in given))
+
+    def _described(self, node: FieldNode) -> Size:
+        """Introspection asks for no number: its lists are as long as the schema has it."""
+        name = node.name.value
+        return Size((Said(len(self._schema.type_map) if name == "types" else _DESCRIBED.get(name, _FIELDS)),))
 
     def _said(self, value: ValueNode) -> Said:
         if isinstance(value, VariableNode):

@@ -19,9 +19,8 @@ from server.graphql.strangers import Strangers
 
 _MOST_COERCION_ERRORS = 25
 
-
-# Answers of fewer values are written before they are measured: the worst of them, of bodies alone, has some 30 MB.
-_FEW_VALUES = 5_000
+# Answers of fewer values are written before they are measured: the worst, of bodies alone, are hardly too large.
+_FEW_VALUES = 1_000
 
 
 class Prepared(NamedTuple):
@@ -78,18 +77,24 @@ class Execution:
         operation = document.operation(asked.operation_name)
         values = operation.cost.of(asked.variables)
         if operation.type is OperationType.SUBSCRIPTION:
-            self._check_stream(asked, document, values)
-        elif values > self._limits.values:
-            raise _too_complex(f"The answer could hold more than {self._limits.values:,} values.")
+            self._check_stream(asked, document, operation, values)
+        elif values > (most := self._most_values(operation)):
+            raise _too_complex(f"The answer could hold more than {most:,} values.")
         return Prepared(asked, document, operation, values)
 
-    def _check_stream(self, asked: Asked, document: Document, values: int) -> None:
+    def _most_values(self, operation: Operation) -> int:
+        introspects = operation.selects("__schema") or operation.selects("__type")
+        return self._limits.introspected_values if introspects else self._limits.values
+
+    def _check_stream(self, asked: Asked, document: Document, operation: Operation, values: int) -> None:
         limits = self._limits
+        # Those of the root's arguments are not kept: a cursor is spent, an id is known by then.
+        kept = {name: asked.variables.get(name) for name in operation.inner_variables}
         if len(asked.query) > limits.stream_characters:
             raise _too_complex(f"A document that subscribes has at most {limits.stream_characters:,} characters.")
         if document.node.token_count > limits.stream_tokens:
             raise _too_complex(f"A document that subscribes has at most {limits.stream_tokens:,} tokens.")
-        if len(encode(asked.variables)) > limits.stream_characters:
+        if len(encode(kept)) > limits.stream_characters:
             raise _too_complex(f"The variables of a subscription have at most {limits.stream_characters:,} bytes.")
         if values > limits.stream_values:
             raise _too_complex(f"An event could hold more than {limits.stream_values:,} values.")

@@ -33,6 +33,17 @@ def decode(text: bytes) -> Any:
         raise NotJSON from None
 
 
+def is_deeper(value: Any, levels: int) -> bool:
+    """Whether lists and objects stand within each other over more levels than these."""
+    level = [value]
+    for _ in range(levels + 1):
+        level = [each for each in level if isinstance(each, dict | list)]
+        if not level:
+            return False
+        level = [inner for each in level for inner in (each.values() if isinstance(each, dict) else each)]
+    return True
+
+
 def encode(value: Any) -> bytes:
     """Write JSON. Raises TypeError for what is not made of dicts with string keys, lists, strings …"""
     try:

@@ -1,8 +1,9 @@
 """What reading the documents of those who have not signed in may take of the process's time.
 
-A document that nobody has sent before costs up to tens of milliseconds, in which nothing else is served, and anybody can
-make up as many as they like. So their time is shared out: some is saved up for an app that is being written, and then a
-tenth of all there is. What is small goes always, or a flood would keep everybody from signing in; it is charged too.
+A document that nobody has sent before costs up to tens of milliseconds, in which nothing else is served, and anybody
+can make up as many as they like. So their time is shared out: some is saved up for whoever writes an app, and then it
+is a tenth of all there is. What is small goes always, or a flood would keep everybody from signing in; it is charged
+too.
 """
 
 import re

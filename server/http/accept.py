@@ -1,4 +1,4 @@
-"""Which media type a response has (GraphQL over HTTP, "Accept"; RFC 9110 §12.5.1)."""
+"""Which media type a response has (GraphQL over HTTP, "Accept"; RFC 9110 §12.5.1), and whether it is squeezed."""
 
 import re
 from functools import lru_cache
@@ -31,6 +31,17 @@ def prefers_html(accept: str | None) -> bool:
     named = {name: (weight, -place) for place, (name, weight) in reversed(list(enumerate(_ranges(accept))))}
     html = named.get(HTML, (0.0, 0))
     return html[0] > 0 and all(html > named[media] for media in (JSON, GRAPHQL) if media in named)
+
+
+def takes_gzip(accept_encoding: str | None) -> bool:
+    """Whether gzip is taken, and no less gladly than the plain form (RFC 9110 §12.5.3).
+
+    Without the header anything may be sent, and the plain form is what everybody reads. It is sent also to who takes
+    neither, which is better than nothing.
+    """
+    weights = dict(_ranges(accept_encoding or ""))
+    gzip = weights.get("gzip", weights.get("x-gzip", weights.get("*", 0.0)))
+    return gzip > 0 and gzip >= weights.get("identity", 0.0)
 
 
 def _preferred(accept: str) -> str | None:

@@ -1,5 +1,6 @@
 """The request: what was asked, from a POST's body or a GET's query string (GraphQL over HTTP, "Request")."""
 
+import asyncio
 from functools import lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
@@ -8,6 +9,10 @@ from starlette.types import Receive, Scope
 
 from server.graphql.asked import OPTIONAL_MAPS, Asked, NotAsked, asked
 from server.graphql.payload import NotJSON, decode
+
+# How long a body may take: so many seconds, and one more for each of so many bytes that have come.
+_PATIENCE = 30.0
+_PACE = 8 * 1024
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -52,7 +57,7 @@ class Head(NamedTuple):
 
 
 async def posted(head: Head, receive: Receive, limit: int) -> Asked:
-    """Read a POST. Raises Refused (400, 413, 415) or Gone.
+    """Read a POST. Raises Refused (400, 408, 413, 415) or Gone.
 
     Only JSON is taken: a page of another origin can't send it without a preflight, so that no form of such a
     page acts as its reader (there are no cookies either).
@@ -112,6 +117,15 @@ def _is_json(content_type: str) -> bool:
 async def _body(head: Head, receive: Receive, limit: int) -> bytes:
     if head.content_length is not None and head.content_length > limit:
         raise _too_large(limit)
+    try:
+        async with asyncio.timeout(_PATIENCE) as patience:
+            return await _parts(receive, limit, patience)
+    except TimeoutError:
+        # What is still to come of it is not read.
+        raise Refused(408, "The request body has not come in time.", ((b"connection", b"close"),)) from None
+
+
+async def _parts(receive: Receive, limit: int, patience: asyncio.Timeout) -> bytes:
     parts: list[bytes] = []
     size = 0
     more = True
@@ -125,6 +139,10 @@ async def _body(head: Head, receive: Receive, limit: int) -> bytes:
         size += len(part)
         if size > limit:
             raise _too_large(limit)
+        if more:
+            ends = patience.when()
+            assert ends is not None
+            patience.reschedule(ends + len(part) / _PACE)
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 

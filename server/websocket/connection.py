@@ -79,6 +79,7 @@ class Connection:
         self._querying = asyncio.Semaphore(_QUERIES)
         self._mutating: set[asyncio.Task[None]] = set()
         self._beginning: set[asyncio.Task[None]] = set()
+        self._asked: dict[asyncio.Task[None] | Operation, int] = {}  # by whom a message is kept, and how long it is
         self._initialised = self._acknowledged = self._closing = False
         self._viewer: Any | None = None
         self._user: Hashable | None = None
@@ -94,6 +95,7 @@ class Connection:
             if self._closing:
                 await asyncio.wait((writer,), timeout=_FAREWELL)
         finally:
+            self._closing = True
             timer.cancel()
             self._leave()
             ending = {self._reader, writer, *self._tasks}
@@ -101,7 +103,12 @@ class Connection:
                 task.cancel()
             if self._straight is not None:
                 self._straight.leave()
-            await asyncio.wait(ending, timeout=_FAREWELL)
+            try:
+                await asyncio.wait(ending, timeout=_FAREWELL)
+            finally:
+                # Not before: a user who is closed again and again would have any number of sockets on their way out.
+                if self._user is not None:
+                    self._service.leave(self._user)
 
     def close(self, close: Close) -> None:
         """Close the socket at once: what still waits to be sent is not."""
@@ -113,10 +120,7 @@ class Connection:
                 self._reader.cancel()
 
     def _leave(self) -> None:
-        """Let go of everything that runs for this client, except its mutations. Asked twice, done once."""
-        user, self._user = self._user, None
-        if user is not None:
-            self._service.leave(user)
+        """Let go of everything that runs for this client, except its mutations."""
         for operation in list(self._operations.values()):
             operation.drop()
         self._pongs.cancel()
@@ -170,7 +174,7 @@ class Connection:
             return
         match message:
             case Subscribe():
-                self._subscribe(message.id, message.asked)
+                self._subscribe(message.id, message.asked, len(text))
             case Complete():
                 self._complete(message.id)
             case Ping():
@@ -213,9 +217,11 @@ class Connection:
             self.close(TRY_AGAIN)
 
     def _acknowledge(self, viewer: Any | None) -> None:
+        if self._closing:
+            return
         if viewer is not None:
             user = self._service.execution.engine.user_of(viewer)
-            if self._closing or not self._service.enter(user):
+            if not self._service.enter(user):
                 self.close(TOO_MANY)
                 return
             self._user = user
@@ -231,7 +237,7 @@ class Connection:
             # Its end and this message have crossed: what the client has not read by now would hit the next of that id.
             self._outgoing.silence(operation_id)
 
-    def _subscribe(self, operation_id: str, asked: Asked) -> None:
+    def _subscribe(self, operation_id: str, asked: Asked, length: int) -> None:
         if not self._acknowledged:
             self.close(UNAUTHORIZED)
             return
@@ -239,21 +245,33 @@ class Connection:
             self.close(taken(operation_id))
             return
         operation = Operation(
-            operation_id, self._outgoing, ended=self._forget, expel=lambda reason: self.close(forbidden(reason))
+            operation_id,
+            self._outgoing,
+            length=length,
+            ended=self._forget,
+            expel=lambda reason: self.close(forbidden(reason)),
         )
-        most = self._service.bounds.operations
-        if len(self._operations) >= most:
-            operation.error([error.told(f"At most {most} operations at once on a connection.", "RATE_LIMITED")])
+        bounds = self._service.bounds
+        if len(self._operations) >= bounds.operations:
+            text = f"At most {bounds.operations} operations at once on a connection."
+            operation.error([error.told(text, "RATE_LIMITED")])
+            return
+        # What JSON says in a character may take 25 bytes of memory, and stays as long as the operation.
+        if sum(self._asked.values()) + length > bounds.asked:
+            text = f"The operations of a connection have at most {bounds.asked:,} characters together."
+            operation.error([error.told(text, "RATE_LIMITED")])
             return
         self._operations[operation_id] = operation
         try:
-            self._begin(operation, self._service.execution.prepare(asked))
+            prepared = self._service.execution.prepare(asked, anonymous=self._viewer is None)
+            self._begin(operation, prepared)
         except Invalid as invalid:
             operation.error(error.of_request(invalid.errors, invalid.code))
         except Exception as raised:
             operation.error([error.unexpected(raised)])
 
     def _forget(self, operation: Operation) -> None:
+        self._asked.pop(operation, None)
         if self._operations.get(operation.id) is operation:
             del self._operations[operation.id]
 
@@ -265,12 +283,16 @@ class Connection:
             task = self._start(self._feed(self._service.streams, operation, prepared))
             _keep(task, self._beginning)
             operation.runs_in(task)
-            return
-        work = self._execute(operation, prepared, tuple(self._beginning))
-        if prepared.operation.type is OperationType.MUTATION:
-            _keep(self._service.mutations.start(work), self._mutating)
         else:
-            operation.runs_in(self._start(work))
+            work = self._execute(operation, prepared, tuple(self._beginning))
+            if prepared.operation.type is OperationType.MUTATION:
+                task = self._service.mutations.start(work)
+                _keep(task, self._mutating)
+            else:
+                task = self._start(work)
+                operation.runs_in(task)
+        self._asked[task] = operation.length
+        task.add_done_callback(self._asked.pop)
 
     async def _feed(self, streams: Streams, operation: Operation, prepared: Prepared) -> None:
         try:
@@ -281,6 +303,8 @@ class Connection:
             self._fail(operation, raised, self._viewer)
         else:
             operation.is_fed_by(stream)
+            if not operation.over:
+                self._asked[operation] = operation.length
 
     async def _execute(self, operation: Operation, prepared: Prepared, earlier: Collection[asyncio.Task[None]]) -> None:
         execution = self._service.execution

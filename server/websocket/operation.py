@@ -27,10 +27,12 @@ class Operation:
         operation_id: str,
         outgoing: Outgoing,
         *,
+        length: int,
         ended: Callable[["Operation"], None],
         expel: Callable[[str], None],
     ) -> None:
         self.id = operation_id
+        self.length = length  # of the message that asked for it, in characters
         self.silent = False
         self.over = False
         self._outgoing = outgoing

@@ -4,7 +4,8 @@ A frame that the transport takes at once goes straight to it; any other one wait
 passed it on.
 
 Past the bound nothing is put in any more (`put`), except what ends an operation or answers a message (`append`): of
-those there are as many as messages were read, and nothing is read from a client while its queue is full.
+those there are as many as messages were read, and nothing is read from a client while its queue is full. They can be
+large all the same: a client that lets many times the bound wait is let go.
 """
 
 import asyncio
@@ -20,6 +21,9 @@ from server.websocket.protocol import Straight
 
 # A client that takes nothing for so long while something waits for it is as good as gone, in seconds.
 STALLED = 30.0
+
+# So many times the bound in bytes may wait of what nothing holds back: results of mutations have run by then.
+_UTMOST = 12
 
 # A larger frame counts as one that waits until the transport has passed it on, in bytes.
 _SMALL = 65_536
@@ -86,16 +90,19 @@ class Outgoing:
         return True
 
     def append(self, frame: bytes, sender: Sender | None = None) -> None:
-        """Without a bound."""
+        """Past the bound too."""
         if self._over:
             return
         straight = self._straight
         if straight is not None and self._idle and len(frame) <= _SMALL and straight.write(frame):
+            self._passed += 1  # there was room for it: what had filled the transport before has been passed on
             if not straight.writable.is_set():
                 self._watch_over()
             return
         self._queue.append((frame, sender))
         self._bytes += len(frame)
+        if self._bytes > _UTMOST * self._most_bytes:
+            self._loop.call_soon(self._stalled)  # not from here: who speaks would be ended in the middle of it
         self._watch_over()
         self._rouse()
 

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 # A client that hears nothing for so long thinks that the connection is dead, in seconds.
 PATIENCE = 5.0
 
-# So many pings may wait; then nothing more is read.
+# So many pongs may wait, with so many bytes; then nothing more is read. A ping brings up to 1 MiB to be sent back.
 _MOST = 100
+_MOST_BYTES = 1024 * 1024
 
 
 class _Owed(NamedTuple):
@@ -25,6 +26,7 @@ class Pongs:
     def __init__(self, append: Callable[[bytes], None]) -> None:
         self._append = append
         self._owed: deque[_Owed] = deque()
+        self._bytes = 0
         self._task: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
 
@@ -35,12 +37,13 @@ class Pongs:
             self._append(frame)
             return
         self._owed.append(_Owed(frame, tasks, self._loop.time() + PATIENCE))
+        self._bytes += len(frame)
         if self._task is None:
             self._task = asyncio.create_task(self._answer())
 
     async def room(self) -> None:
         """Wait while too many wait."""
-        if len(self._owed) >= _MOST and self._task is not None:
+        if (len(self._owed) >= _MOST or self._bytes >= _MOST_BYTES) and self._task is not None:
             await asyncio.wait((self._task,))
 
     def cancel(self) -> None:
@@ -54,5 +57,6 @@ class Pongs:
             if pending:
                 await asyncio.wait(pending, timeout=max(0.0, owed.until - self._loop.time()))
             self._owed.popleft()
+            self._bytes -= len(owed.frame)
             self._append(owed.frame)
         self._task = None

@@ -17,6 +17,7 @@ class Bounds:
     operations: int = 100
     frames: int = 1_000
     bytes: int = 4 * 1024 * 1024
+    asked: int = 2 * 1024 * 1024  # characters of the messages of its operations
     connections_of_user: int = 100
 
 

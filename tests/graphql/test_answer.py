@@ -11,8 +11,11 @@ from server.graphql.asked import Asked
 from server.graphql.document import Invalid
 from server.graphql.execution import Execution, TooLarge
 from server.graphql.limits import Limits
+from server.http.app import build_app
 from tests.cast import Person
+from tests.http.toy import ToyEngine
 from tests.live.phone import TEXTS
+from tests.websocket.conftest import serving
 
 
 @pytest.fixture
@@ -37,7 +40,7 @@ async def test_an_answer_is_bounded_in_bytes_whatever_its_values_count_for(ada: 
 def test_what_could_be_large_is_measured_before_it_is_written(
     execution: Execution, monkeypatch: pytest.MonkeyPatch, first: int
 ) -> None:
-    query = "query ($n: Int) { rooms(first: $n) { nodes { messages(first: 100) { nodes { body } } } } }"
+    query = "query ($n: Int) { rooms(first: $n) { nodes { messages(first: 50) { nodes { body } } } } }"
     prepared = execution.prepare(Asked(query, None, {"n": first}, {}))
     small, large = ExecutionResult({"body": "x" * 5_000}, None), ExecutionResult({"body": "x" * 20_000}, None)
     assert len(execution.encoded(prepared, small)) < 10_000
@@ -46,6 +49,18 @@ def test_what_could_be_large_is_measured_before_it_is_written(
     with pytest.raises(TooLarge):
         execution.encoded(prepared, large)
     assert len(written) == (1 if first == 1 else 0)
+
+
+async def test_a_socket_is_told_the_same_and_goes_on() -> None:
+    async def ready() -> None: ...
+
+    app = build_app(Execution(ToyEngine(), limits=Limits(bytes=1_000)), allowed_origins=[], ready=ready)
+    async with serving(app) as server, server.dial() as client:
+        await client.init()
+        said = await client.ask("{ leaves(count: 100) { name } }")
+        assert said["type"] == "error"
+        assert [each["extensions"]["code"] for each in said["payload"]] == ["QUERY_TOO_COMPLEX"]
+        assert (await client.ask("{ leaves(count: 10) { name } }"))["type"] == "next"
 
 
 def test_errors_are_bounded(execution: Execution) -> None:
@@ -67,6 +82,11 @@ def test_an_alias_is_bounded_as_it_stands_with_each_row(execution: Execution) ->
     assert refused.value.code == "QUERY_TOO_COMPLEX"
 
 
+AROUND = """
+    subscription ($around: ID!) { messageAdded(roomId: 1) { room { messages(around: $around) { nodes { id } } } } }
+"""
+
+
 def pages(values: int) -> str:
     selected = " ".join(f"x{number}: id" for number in range(values))
     return (
@@ -78,7 +98,8 @@ def pages(values: int) -> str:
     ("query", "variables", "text"),
     [
         (TEXTS + " " * 20_000, {}, "20,000 characters"),
-        (TEXTS, {"room": "x" * 20_000}, "20,000 bytes"),
+        (TEXTS, {"room": "x" * 20_000}, None),
+        (AROUND, {"around": "x" * 20_000}, "20,000 bytes"),
         (TEXTS.replace("cursor", "cursor" + " ... @include(if: true) { cursor }" * 180), {}, "1,500 tokens"),
         (pages(98), {}, None),
         (pages(100), {}, "10,000 values"),

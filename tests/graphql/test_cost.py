@@ -2,7 +2,9 @@
 
 from typing import Any
 
+import httpx
 import pytest
+from graphql import get_introspection_query
 
 from schema.build import schema, weights
 from server.graphql.document import Documents, Invalid
@@ -52,6 +54,20 @@ ADD = """
 )
 def test_pages_multiply(query: str, variables: dict[str, Any], values: int) -> None:
     assert cost(query, **variables) == values
+
+
+def test_introspection_counts_as_what_it_tells() -> None:
+    standard = get_introspection_query(specified_by_url=True, input_value_deprecation=True)
+    assert 1.5 * cost(standard) < Limits().introspected_values
+    through_fragments = "{ __schema { types { ...T } } } fragment T on __Type { fields { name } }"
+    assert cost(through_fragments) == 1 + 1 + len(schema._schema.type_map) * (1 + 5)
+
+
+async def test_who_has_not_signed_in_has_no_endless_introspection(client: httpx.AsyncClient) -> None:
+    types = "types { fields { type { fields { name description } } } }"
+    many = f"{{ {' '.join(f'a{number}: __schema {{ {types} }}' for number in range(30))} }}"
+    answer = await client.post("/graphql", json={"query": many})
+    assert answer.json()["errors"][0]["extensions"]["code"] == "QUERY_TOO_COMPLEX"
 
 
 async def test_pages_of_pages_of_pages_are_refused_before_anything_is_read(ada: Person) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.graphql.payload import NotJSON, decode, encode, fits
+from server.graphql.payload import NotJSON, decode, encode, fits, is_deeper
 
 
 def test_ordinary_json_goes_both_ways() -> None:
@@ -48,6 +48,14 @@ def test_what_only_the_standard_library_reads(text: bytes, value: object) -> Non
 def test_what_is_not_json(text: bytes) -> None:
     with pytest.raises(NotJSON):
         decode(text)
+
+
+@pytest.mark.parametrize(("opens", "closes"), [(b"[", b"]"), (b'{"a":', b"}"), (b'[{"b":1,"a":', b"}]")])
+def test_levels_are_counted_within_lists_and_objects(opens: bytes, closes: bytes) -> None:
+    value = decode(opens * 30 + b"1" + closes * 30)
+    levels = 30 * len(closes)
+    assert not is_deeper(value, levels)
+    assert is_deeper(value, levels - 1)
 
 
 @pytest.mark.parametrize("value", [{"text": "a\ud800b"}, {"number": 2**80}, ["\ud800", 2**80, "ü"]])

@@ -1,6 +1,6 @@
 import pytest
 
-from server.http.accept import GRAPHQL, JSON, media_type
+from server.http.accept import GRAPHQL, JSON, media_type, takes_gzip
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,31 @@ from server.http.accept import GRAPHQL, JSON, media_type
 )
 def test_the_media_type_is_negotiated(accept: str | None, media: str | None) -> None:
     assert media_type(accept) == media
+
+
+@pytest.mark.parametrize(
+    ("accept_encoding", "takes"),
+    [
+        (None, False),
+        ("", False),
+        ("gzip", True),
+        ("GZIP", True),
+        ("x-gzip", True),
+        ("br, gzip;q=0.5", True),
+        ("deflate, gzip;q=1.0, *;q=0.5", True),
+        ("*", True),
+        ("*;q=0", False),
+        ("identity;q=0, *", True),
+        ("gzip;q=0", False),
+        ("gzip; q=0.000", False),
+        ("gzip;q=0, *", False),
+        ("br", False),
+        ("identity", False),
+        ("gzip;q=0.5, identity", False),
+        ("gzip, identity", True),
+        ("gzip;q=nan", False),
+        ("notgzip", False),
+    ],
+)
+def test_gzip_is_negotiated(accept_encoding: str | None, takes: bool) -> None:
+    assert takes_gzip(accept_encoding) is takes

@@ -77,6 +77,17 @@ async def test_a_malformed_request_is_400(http: httpx.AsyncClient, accept: str, 
     assert response.headers["content-type"].startswith(accept)
 
 
+@pytest.mark.parametrize("name", ["variables", "extensions"])
+async def test_what_is_too_deep_to_be_walked_through_is_400(ask: Ask, name: str) -> None:
+    deep: Any = {}
+    for _ in range(99):
+        deep = {"a": deep}
+    assert (await ask("{ hello }", **{name: deep})).status_code == 200
+    response = await ask("{ hello }", **{name: {"a": [deep]}})
+    assert (response.status_code, code(response)) == (400, "BAD_USER_INPUT")
+    assert "100 levels" in response.json()["errors"][0]["message"]
+
+
 @pytest.mark.parametrize(
     "params",
     [

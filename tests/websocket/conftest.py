@@ -17,6 +17,7 @@ from websockets.typing import Subprotocol
 
 from server.graphql.execution import Execution
 from server.http.app import build_app
+from server.http.protocol import HttpProtocol
 from server.serve import SOCKETS, say_nothing_of_single_sockets
 from server.websocket.entry import PROTOCOL
 from server.websocket.service import Bounds
@@ -123,7 +124,7 @@ class Server:
     def __init__(self, app: Starlette, **options: Any) -> None:
         say_nothing_of_single_sockets()
         self._listener = socket.create_server(("127.0.0.1", 0))
-        usual = {"log_config": None, "http": "httptools", "timeout_graceful_shutdown": 5, **SOCKETS}
+        usual = {"log_config": None, "http": HttpProtocol, "timeout_graceful_shutdown": 5, **SOCKETS}
         config = uvicorn.Config(app, **usual | options)
         config.load()
         self._server = uvicorn.Server(config)
@@ -158,10 +159,14 @@ class Server:
         async with connect(f"ws://{self.address}/graphql", subprotocols=names, **usual | options) as wire:
             yield Client(wire)
 
+    @property
+    def connections(self) -> set[Any]:
+        """Those that the server has not seen the last of."""
+        return self._server.server_state.connections
+
     def unsent(self) -> int:
         """Bytes that wait in the server's own memory for clients to take them."""
-        connections: set[Any] = self._server.server_state.connections
-        return sum(each.transport.get_write_buffer_size() for each in connections)
+        return sum(each.transport.get_write_buffer_size() for each in self.connections)
 
     async def left(self) -> None:
         """Every client has been seen to leave."""

@@ -11,8 +11,9 @@ from websockets.exceptions import ConnectionClosed
 from server.graphql.engine import Unauthenticated
 from server.websocket.service import Bounds
 from tests.http.toy import GOOD_TOKEN, SECRET, Row, ToyEngine
-from tests.websocket.conftest import SECONDS, SIGNED_IN, Client, Dial, Server
+from tests.websocket.conftest import SECONDS, SIGNED_IN, Client, Dial, Server, until
 from tests.websocket.toy import ToyStreams
+from tests.websocket.wire import Wire
 
 FORBIDDEN = (4403, "Forbidden: The access token is invalid or has expired.")
 QUICK = pytest.mark.parametrize("bounds", [Bounds(init_seconds=0.2)])
@@ -194,3 +195,50 @@ async def test_one_user_has_so_many_connections(dial: Dial, server: Server) -> N
             except ConnectionClosed:
                 fourth = await dial()
     await second.settled()
+
+
+ONE = Bounds(connections_of_user=1)
+
+
+async def test_a_connection_counts_until_it_is_gone(engine: ToyEngine, streams: ToyStreams) -> None:
+    """Else one that takes nothing could be closed and replaced without end, while what it takes is still held."""
+    first = Wire(engine, streams, ONE, payload=SIGNED_IN)
+    await first.settled()
+    first.taken.clear()
+    first.say(type="nonsense")
+    await first.settled()
+    second = Wire(engine, streams, ONE, beside=first, payload=SIGNED_IN)
+    await second.ended()
+    assert second.closed == {"type": "websocket.close", "code": 1013, "reason": "Too many connections"}
+    first.taken.set()
+    await first.ended()
+    third = Wire(engine, streams, ONE, beside=first, payload=SIGNED_IN)
+    await third.settled()
+    assert third.sent == [{"type": "connection_ack"}]
+    await third.hang_up()
+
+
+async def test_who_has_gone_is_not_counted_in_afterwards(
+    engine: ToyEngine, streams: ToyStreams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.websocket.connection._FAREWELL", 0.01)
+    verify, verified = streams.verify, asyncio.Event()
+
+    async def stubborn(who: Any) -> None:
+        try:
+            await verify(who)
+        except asyncio.CancelledError:
+            await verified.wait()
+
+    monkeypatch.setattr(streams, "verify", stubborn)
+    streams.verifies.clear()
+    first = Wire(engine, streams, ONE, payload=SIGNED_IN)
+    await until(lambda: bool(streams.verified))
+    await first.hang_up()
+    verified.set()
+    streams.verifies.set()
+    await first.settled()
+    second = Wire(engine, streams, ONE, beside=first, payload=SIGNED_IN)
+    await second.settled()
+    assert second.sent == [{"type": "connection_ack"}]
+    await second.hang_up()

@@ -1,11 +1,13 @@
 """What is no message of the protocol ends the socket, and nothing of it reaches the log."""
 
 import asyncio
+import contextlib
 import json
 import logging
 from typing import Any
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 from server.graphql.payload import encode
 from server.websocket import closing
@@ -171,3 +173,21 @@ async def test_a_ping_whose_payload_cannot_be_written_again_gets_a_plain_pong(cl
     deep = '{"a":' + "[" * 1_000 + "]" * 1_000 + "}"
     await client.wire.send('{"type":"ping","payload":' + deep + "}")
     assert await client.hear() == {"type": "pong"}
+
+
+@pytest.mark.parametrize("broken", ["connection.read", "entry.Connection"])
+async def test_after_a_fault_of_ours_a_client_tries_again_later(
+    dial: Dial, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, broken: str
+) -> None:
+    """By 1011, which says what it is, npm's graphql-ws would give up for good."""
+
+    def fails(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(f"server.websocket.{broken}", fails)
+    client = await dial()
+    with contextlib.suppress(ConnectionClosed):
+        await client.say(type="ping")
+    assert await client.closed() == (1013, "Internal server error")
+    assert "RuntimeError" in caplog.text
+    caplog.clear()

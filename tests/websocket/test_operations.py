@@ -9,9 +9,13 @@ import pytest
 from starlette.applications import Starlette
 
 from server.graphql.engine import Unauthenticated
+from server.graphql.execution import Execution
+from server.graphql.strangers import Strangers
+from server.http.app import build_app
 from server.websocket.service import Bounds
 from tests.http.toy import GOOD_TOKEN, SECRET, Code, Row, ToyEngine, ToyError
-from tests.websocket.conftest import SECONDS, SIGNED_IN, Client, Dial, Server, until
+from tests.websocket.conftest import SECONDS, SIGNED_IN, Client, Dial, Server, serving, until
+from tests.websocket.toy import ToyStreams
 
 
 async def test_a_query_gives_one_result_and_is_complete(client: Client) -> None:
@@ -123,6 +127,45 @@ async def test_so_many_operations_at_once_and_no_more(client: Client, engine: To
     await client.complete("2")
     assert (await client.ask("{ hello }"))["type"] == "next"
     await client.settled()
+
+
+@pytest.mark.parametrize("bounds", [Bounds(asked=10_000)])
+@pytest.mark.parametrize("query", ["{ slow }", "mutation { slow }", "subscription { tick }"])
+async def test_what_operations_keep_of_their_messages_is_bounded(
+    client: Client, engine: ToyEngine, streams: ToyStreams, query: str
+) -> None:
+    """A message has up to 1 MiB, which is many times that in objects, and stays while its operation waits or runs."""
+    long = {"trace": "x" * 6_000}
+    await client.subscribe("1", query, extensions=long)
+    await client.settled()
+    answer = await client.ask("{ hello }", extensions=long)
+    assert (answer["type"], answer["payload"][0]["extensions"]["code"]) == ("error", "RATE_LIMITED")
+    assert (await client.ask("{ hello }"))["type"] == "next"
+    await client.complete("1")
+    if query.startswith("mutation"):  # it runs on
+        assert (await client.ask("{ hello }", extensions=long))["type"] == "error"
+        engine.go_on.set()
+    await until(lambda: engine.journal.count("closed") == engine.journal.count("opened"))
+    await client.settled()
+    assert (await client.ask("{ hello }", extensions=long))["type"] == "next"
+
+
+async def test_new_documents_of_who_has_not_signed_in_are_limited_as_by_http(
+    engine: ToyEngine, streams: ToyStreams
+) -> None:
+    async def ready() -> None: ...
+
+    execution = Execution(engine, strangers=Strangers(seconds=0))
+    large = "{ hello } # " + "x" * 1_000
+    async with serving(build_app(execution, allowed_origins=[], ready=ready, streams=streams)) as server:
+        async with server.dial() as client:
+            await client.init()
+            answer = await client.ask(large)
+            assert (answer["type"], answer["payload"][0]["extensions"]["code"]) == ("error", "RATE_LIMITED")
+            assert (await client.ask("{ hello }"))["type"] == "next"
+        async with server.dial() as client:
+            await client.init(**SIGNED_IN)
+            assert (await client.ask(large))["type"] == "next"
 
 
 async def test_public_mutations_need_no_sign_in(dial: Dial, engine: ToyEngine) -> None:

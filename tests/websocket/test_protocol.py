@@ -2,15 +2,18 @@
 
 import asyncio
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 from starlette.applications import Starlette
 from websockets.frames import Frame, Opcode
 
-from server.websocket.protocol import _head
-from tests.websocket.conftest import SECONDS, Client, Dial, Server, serving
-from tests.websocket.toy import ToyStreams
-from tests.websocket.wire import HANDSHAKE, said
+from server.websocket.protocol import SocketProtocol, _head
+from server.websocket.service import Bounds
+from tests.websocket.conftest import SECONDS, Client, Dial, Server, serving, until
+from tests.websocket.toy import Feed, ToyStreams
+from tests.websocket.wire import HANDSHAKE, SUBSCRIBE, said
 
 # Of the WebSocket itself, not of GraphQL's protocol: masked as a client's, with a mask of zeros.
 PING = b"\x89\xfd" + b"\0\0\0\0" + b"x" * 125
@@ -112,6 +115,90 @@ async def test_who_answers_no_ping_is_told_to_come_again(app: Starlette) -> None
         heard = await asyncio.wait_for(reader.read(), SECONDS)
         assert b"\x88" + bytes([2 + len(b"Try again later")]) + (1013).to_bytes(2, "big") + b"Try again later" in heard
         writer.close()
+
+
+class Deaf:
+    """A client that is subscribed and reads nothing."""
+
+    def __init__(self, writer: asyncio.StreamWriter, feed: Feed, protocol: SocketProtocol) -> None:
+        self.writer = writer
+        self.protocol = protocol
+        self._feed = feed
+
+    async def fill(self, unsent: int) -> None:
+        """Give until so much waits in the transport. Nothing of it waits in the queue."""
+        async with asyncio.timeout(SECONDS):
+            while self.protocol.unsent < unsent:
+                assert self._feed.give("x" * 10_000)
+                await asyncio.sleep(0.001)
+
+    def ping(self) -> None:
+        """Have the server say its ping, and wait for the pong with little patience."""
+        self.protocol.stop_keepalive()
+        self.protocol.ping_timeout = 0.02
+        self.protocol.send_keepalive_ping()
+
+
+@asynccontextmanager
+async def deaf(server: Server, streams: ToyStreams) -> AsyncIterator[Deaf]:
+    reader, writer = await asyncio.open_connection(*server.address.split(":"), limit=1_000)
+    writer.write(HANDSHAKE)
+    assert b" 101 " in await reader.readline()
+    writer.write(said({"type": "connection_init"}) + said(SUBSCRIBE))
+    feed = await asyncio.wait_for(streams.asked.get(), SECONDS)
+    (protocol,) = server.connections
+    try:
+        yield Deaf(writer, feed, protocol)
+    finally:
+        writer.transport.abort()
+
+
+@pytest.fixture
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("server.websocket.connection._FAREWELL", 0.05)
+    monkeypatch.setattr("server.websocket.protocol._FLUSH", 0.05)
+
+
+@pytest.mark.usefixtures("_impatient")
+async def test_who_may_have_answered_is_let_go_only_when_nothing_is_taken(
+    server: Server, streams: ToyStreams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.websocket.outgoing.STALLED", 0.5)
+    pardons = 0
+    pardoned = SocketProtocol.keepalive_timeout
+
+    def counted(protocol: SocketProtocol) -> None:
+        nonlocal pardons
+        pardoned(protocol)
+        pardons += not protocol.close_sent
+
+    monkeypatch.setattr(SocketProtocol, "keepalive_timeout", counted)
+    async with deaf(server, streams) as client:
+        await client.fill(65_537)
+        client.ping()
+        await until(lambda: not server.connections)
+        assert pardons > 1
+
+
+@pytest.mark.usefixtures("_impatient")
+async def test_what_a_dead_client_has_not_taken_is_thrown_away(server: Server, streams: ToyStreams) -> None:
+    """However little: to close a transport is to keep it until that is taken."""
+    async with deaf(server, streams) as client:
+        await client.fill(1)
+        client.ping()
+        await until(lambda: not server.connections)
+
+
+@pytest.mark.usefixtures("_impatient")
+@pytest.mark.parametrize("bounds", [Bounds(frames=1)])
+async def test_a_flood_behind_which_nothing_is_read_ends_too(server: Server, streams: ToyStreams) -> None:
+    async with deaf(server, streams) as client:
+        await client.fill(65_537)
+        # One answer is on its way, one waits; from then on no message is read.
+        for _ in range(3):
+            client.writer.write(said({"type": "ping"}))
+        client.writer.write(b"\x8a\x80\0\0\0\0" * 3_000)
+        await until(lambda: not server.connections)
 
 
 @pytest.mark.parametrize("length", [0, 1, 80, 125, 126, 127, 65_535, 65_536, 300_000])

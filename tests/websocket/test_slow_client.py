@@ -12,9 +12,7 @@ from server.websocket.service import Bounds
 from tests.http.toy import ToyEngine
 from tests.websocket.conftest import SECONDS, Dial, Server, serving, until
 from tests.websocket.toy import Feed, ToyStreams
-from tests.websocket.wire import HANDSHAKE, Road, Wire, said
-
-SUBSCRIBE = {"id": "1", "type": "subscribe", "payload": {"query": "subscription { tick }"}}
+from tests.websocket.wire import HANDSHAKE, SUBSCRIBE, Road, Wire, said
 
 TOO_SLOW = {
     "message": "This client reads too slowly. Subscribe again behind the last cursor that it has.",
@@ -87,7 +85,7 @@ async def test_a_client_that_was_cut_subscribes_again(wire: Wire, streams: ToySt
     wire.taken.set()
     await wire.settled()
     wire.subscribe("1")
-    await until(lambda: bool(streams.feeds))
+    await until(lambda: len(streams.feeds) == 2)
     await wire.settled()
     assert streams.feeds[1].give("anew")
     await wire.settled()
@@ -200,8 +198,7 @@ async def test_pings_that_wait_are_bounded(engine: ToyEngine, streams: ToyStream
     streams.open.clear()
     wire = Wire(engine, streams, Bounds())
     wire.subscribe("1")
-    await until(lambda: bool(streams.feeds))
-    await wire.settled()
+    await until(lambda: not streams.asked.empty())
     wire.flood(FLOODS["pings"])
     await wire.settled()
     stopped_at = wire.received
@@ -212,6 +209,47 @@ async def test_pings_that_wait_are_bounded(engine: ToyEngine, streams: ToyStream
     await wire.settled()
     assert wire.received > stopped_at
     await wire.hang_up()
+
+
+async def test_pings_that_wait_are_bounded_in_bytes(engine: ToyEngine, streams: ToyStreams) -> None:
+    streams.open.clear()
+    wire = Wire(engine, streams, Bounds())
+    wire.subscribe("1")
+    await until(lambda: not streams.asked.empty())
+    before = wire.received
+    for _ in range(5):
+        wire.say(type="ping", payload={"large": "x" * 400_000})
+    await wire.settled()
+    assert wire.received - before < 4
+    streams.open.set()
+    await until(lambda: sum(each["type"] == "pong" for each in wire.sent) == 5)
+    # What has been answered does not count any more.
+    streams.open.clear()
+    wire.subscribe("2")
+    await until(lambda: streams.asked.qsize() == 2)
+    before = wire.received
+    wire.flood(FLOODS["pings"])
+    await wire.settled()
+    assert wire.received - before > 90
+    streams.open.set()
+    await wire.hang_up()
+
+
+async def test_results_that_nothing_holds_back_are_bounded_in_the_end(engine: ToyEngine, streams: ToyStreams) -> None:
+    wire = Wire(engine, streams, Bounds(bytes=1_000))
+    await wire.settled()
+    wire.taken.clear()
+    for number in range(50):
+        wire.subscribe(f"{number}{'x' * 490}", "mutation { slow }")
+    await until(lambda: engine.journal.count("begun") == 50)
+    engine.go_on.set()
+    await until(lambda: engine.journal.count("closed") == 50)
+    await wire.settled()
+    wire.taken.set()
+    await wire.ended()
+    assert wire.closed is not None
+    assert wire.closed["code"] == 1013
+    assert len(wire.sent) == 2  # the acknowledgement, and what was on its way
 
 
 async def test_what_was_completed_and_still_runs_is_bounded(engine: ToyEngine, streams: ToyStreams) -> None:
@@ -234,7 +272,7 @@ async def test_what_a_client_has_completed_is_not_sent_to_it_any_more(wire: Wire
     await wire.settled()
     wire.say(id="1", type="complete")
     wire.subscribe("1")
-    await until(lambda: bool(streams.feeds))
+    await until(lambda: len(streams.feeds) == 2)
     await wire.settled()
     streams.feeds[1].give("new")
     wire.taken.set()
@@ -257,7 +295,7 @@ async def test_an_end_that_waits_does_not_hit_the_next_of_that_id(wire: Wire, st
     await wire.settled()
     wire.say(id="1", type="complete")
     wire.subscribe("1")
-    await until(lambda: bool(streams.feeds))
+    await until(lambda: len(streams.feeds) == 2)
     await wire.settled()
     streams.feeds[1].give("new")
     wire.taken.set()
@@ -420,6 +458,44 @@ async def test_who_takes_nothing_of_what_went_straight_is_let_go(
     else:
         await way.ended()
         assert len(looks) == 2
+
+
+async def test_who_took_all_that_waited_before_is_not_let_go(
+    engine: ToyEngine, streams: ToyStreams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However full the transport is whenever it is looked at."""
+    monkeypatch.setattr(outgoing, "STALLED", 0.05)
+    looks = []
+
+    class Filled(Road):
+        def write(self, frame: bytes) -> bool:
+            written = super().write(frame)
+            if b"tick" in frame:
+                self.writable.clear()
+            return written
+
+        @property
+        def unsent(self) -> int:  # type: ignore[override]
+            looks.append(None)
+            return 70_000
+
+        @unsent.setter
+        def unsent(self, _: int) -> None: ...
+
+    road = Filled()
+    way = Wire(engine, streams, Bounds(), road)
+    way.subscribe("1")
+    await until(lambda: bool(streams.feeds))
+    await way.settled()
+    (feed,) = streams.feeds
+    assert feed.give(0)
+    road.writable.set()
+    assert feed.give(1)
+    await until(lambda: len(looks) == 2)
+    assert feed.give(2)
+    await way.settled()
+    assert feed.closed == 0
+    await way.hang_up()
 
 
 @pytest.mark.parametrize("bounds", [Bounds(bytes=8_000_000)])

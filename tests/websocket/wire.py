@@ -22,6 +22,12 @@ HANDSHAKE = (
     "Sec-WebSocket-Protocol: graphql-transport-ws\r\n\r\n"
 ).encode()
 
+SUBSCRIBE: dict[str, Any] = {
+    "id": "1",
+    "type": "subscribe",
+    "payload": {"query": "subscription { tick }"},
+}
+
 
 def said(message: dict[str, Any]) -> bytes:
     """A short message of a client as a frame, masked with zeros."""
@@ -50,10 +56,20 @@ class Road:
 
 
 class Wire:
-    def __init__(self, engine: ToyEngine, streams: Streams, bounds: Bounds, road: Road | None = None) -> None:
+    def __init__(
+        self,
+        engine: ToyEngine,
+        streams: Streams,
+        bounds: Bounds,
+        road: Road | None = None,
+        *,
+        beside: "Wire | None" = None,
+        payload: dict[str, Any] | None = None,
+    ) -> None:
+        """beside: a wire of the same process. payload: of its `connection_init`."""
         self.incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.incoming.put_nowait({"type": "websocket.connect"})
-        self.say(type="connection_init")
+        self.say(type="connection_init", payload=payload)
         self.sent: list[Any] = []
         self.closed: dict[str, Any] | None = None
         self.received = 0
@@ -62,7 +78,8 @@ class Wire:
         """Cleared, the client takes nothing."""
         self.taken.set()
         self.mutations = Mutations()
-        endpoint = GraphQLSocket(Service(Execution(engine), self.mutations, streams, bounds), ())
+        self.service = beside.service if beside else Service(Execution(engine), self.mutations, streams, bounds)
+        endpoint = GraphQLSocket(self.service, ())
         scope: dict[str, Any] = {"type": "websocket", "path": "/graphql", "headers": [], "subprotocols": [PROTOCOL]}
         if road is not None:
             road.sent = self.sent
@@ -82,7 +99,7 @@ class Wire:
 
     async def settled(self) -> None:
         """Nothing goes on any more: what could be done without waiting has been done."""
-        for _ in range(60):
+        for _ in range(300):
             await asyncio.sleep(0)
 
     async def take_one(self) -> None:
