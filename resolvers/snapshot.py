@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
 import psycopg
+from psycopg.pq import TransactionStatus
 
 from models.connection import Connection
 from resolvers.errors import Missing
@@ -66,10 +67,13 @@ class Snapshot:
         async with self._turn:
             try:
                 if self._connection is not None and not self._connection.closed:
-                    # Not a ROLLBACK, with which psycopg throws all prepared statements away; of a transaction that
-                    # failed, the end is the same.
                     with contextlib.suppress(psycopg.Error), self._connection.limited(ANSWER_SECONDS):
-                        await self._connection.commit()
+                        if self._connection.info.transaction_status == TransactionStatus.INERROR:
+                            # A statement that a table's change has made unfit is forgotten by this alone.
+                            await self._connection.rollback()
+                        else:
+                            # Not a ROLLBACK, with which psycopg throws all prepared statements away.
+                            await self._connection.commit()
             finally:
                 self._connection = None
                 await self._held.aclose()

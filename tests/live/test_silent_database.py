@@ -47,12 +47,15 @@ class Direction:
     """What is said one way. It may be kept back, or be lost."""
 
     def __init__(self) -> None:
-        self.loses = False
+        self.lost = asyncio.Event()
         self._open = asyncio.Event()
-        self._open.set()
+        self.let_go()
 
-    def hold(self) -> None:
-        self._open.clear()
+    def fall_silent(self, *, loses: bool = False) -> None:
+        """Until it is let go. What is lost is lost for good: then only a cut is the end of it."""
+        self.loses = loses
+        if not loses:
+            self._open.clear()
 
     def let_go(self) -> None:
         self.loses = False
@@ -62,7 +65,9 @@ class Direction:
         try:
             while data := await reader.read(2**16):
                 await self._open.wait()
-                if not self.loses:
+                if self.loses:
+                    self.lost.set()
+                else:
                     writer.write(data)
                     await writer.drain()
         except ConnectionError:
@@ -89,12 +94,16 @@ class Relay:
             yield self
         finally:
             server.close()
-            self.let_go()
-            self.cut()
+            self.end()
 
     def let_go(self) -> None:
         self.questions.let_go()
         self.answers.let_go()
+
+    def end(self) -> None:
+        """Nobody waits for it any more."""
+        self.let_go()
+        self.cut()
 
     def cut(self) -> None:
         for writer in self._writers:
@@ -120,16 +129,16 @@ async def outcome(work: Coroutine[Any, Any, Any], relay: Relay) -> BaseException
     task = asyncio.create_task(work)
     done, _ = await asyncio.wait([task], timeout=PATIENCE)
     if not done:
-        relay.cut()
+        relay.end()
         await asyncio.wait([task])
-        raise AssertionError("it does not end")
+        raise AssertionError("it does not end") from task.exception()
     return task.exception()
 
 
-async def lost_connections(pool: Pool, most: int = 1) -> None:
-    """Wait until so many have come back to the pool broken."""
+async def loses_a_connection(pool: Pool) -> None:
+    """Wait until one has come back to the pool broken."""
     async with asyncio.timeout(PATIENCE):
-        while pool.get_stats().get("returns_bad", 0) < most:
+        while pool.get_stats().get("returns_bad", 0) == 0:
             await asyncio.sleep(0.005)
 
 
@@ -175,7 +184,7 @@ class TestALimit:
     ) -> None:
         """A long one fills what the system takes meanwhile, and waits with a part of it unsent."""
         before = await pid_of(pool)
-        getattr(relay, silent).hold()
+        getattr(relay, silent).fall_silent()
 
         async def ask() -> None:
             async with pool.connection() as connection:
@@ -193,7 +202,7 @@ class TestALimit:
 
     async def test_ends_a_statement_of_a_batch(self, pool: Pool, relay: Relay) -> None:
         before = await pid_of(pool)
-        relay.answers.hold()
+        relay.answers.fall_silent()
 
         async def ask() -> None:
             async with pool.connection() as connection:
@@ -228,9 +237,9 @@ class TestALimit:
             try:
                 for each in ("first", "second"):
                     if each == moment:
-                        getattr(relay, silent).hold()
+                        getattr(relay, silent).fall_silent()
                     await snapshot.read(lambda connection: connection.execute("SELECT 1"))
-                getattr(relay, silent).hold()
+                getattr(relay, silent).fall_silent()
             finally:
                 await snapshot.close()
 
@@ -260,7 +269,7 @@ class TestDelivery:
         monkeypatch.setattr("server.hub.hub.SWEEP", 0.1)
         async with hub_of(process, line, hints) as live:
             yield live
-            relay.let_go()
+            relay.end()
 
     @pytest.mark.parametrize("silent", ["questions", "answers"])
     @pytest.mark.parametrize("cut", [False, True])
@@ -283,15 +292,12 @@ class TestDelivery:
         await ada.send(room, "Before")
         for phone in phones:
             await phone.has("Before")
-        direction = getattr(relay, silent)
-        if cut:
-            direction.loses = True
-        else:
-            direction.hold()
+        direction: Direction = getattr(relay, silent)
+        direction.fall_silent(loses=cut)
         calling = asyncio.create_task(live.call(dan, room, cursor))
         for text in ("One", "Two"):
             await ada.send(room, text)
-        await lost_connections(line)
+        await loses_a_connection(line)
         assert [(phone.texts, phone.ended) for phone in phones] == [(["Before"], None)] * 3
         assert not calling.done()
         relay.let_go()
@@ -301,6 +307,55 @@ class TestDelivery:
         for phone in [*phones, await calling]:
             await phone.has("Before", "One", "Two", "Behind")
             assert phone.ended is None
+
+    async def test_waits_for_no_look_for_ever(
+        self,
+        live: Switchboard,
+        process: Process,
+        relay: Relay,
+        ada: Person,
+        cleo: Person,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """The sweep's answer is lost, and what it would tell is told by nothing else."""
+        object.__setattr__(process, "publish", lambda *_: None)
+        room = await ada.make_room(cleo)
+        phone = await live.call(cleo, room)
+        held = Hold(monkeypatch, stream, "newest_of_all")
+        await held.reached.wait()
+        relay.answers.fall_silent(loses=True)
+        held.let_go()
+        await relay.answers.lost.wait()
+        relay.let_go()
+        await ada.send(room, "Untold")
+        await phone.has("Untold")
+
+    async def test_begins_when_its_database_is_back(
+        self,
+        live: Switchboard,
+        line: Pool,
+        relay: Relay,
+        ada: Person,
+        cleo: Person,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """For the first who comes."""
+
+        async def look() -> None:
+            """Nothing is found by a sweep."""
+
+        monkeypatch.setattr(live.hub, "_look", look)
+        room = await ada.make_room(cleo)
+        cursor = await cursor_of(cleo)
+        await line.wait()
+        relay.answers.fall_silent()
+        calling = asyncio.create_task(live.call(cleo, room, cursor))
+        await loses_a_connection(line)
+        await ada.send(room, "Before it began")
+        relay.let_go()
+        phone = await calling
+        await ada.send(room, "Live")
+        await phone.has("Before it began", "Live")
 
     async def test_gives_nothing_twice_of_a_batch_that_it_had_begun_to_give(
         self,
@@ -322,13 +377,13 @@ class TestDelivery:
         async def silenced(*arguments: Any) -> Any:
             asked.append(arguments)
             if len(asked) == 2:
-                relay.answers.hold()
+                relay.answers.fall_silent()
             return await authors(*arguments)
 
         monkeypatch.setattr(user, "authors", silenced)
         await ada.send(room, "Two")
         reading.let_go()
-        await lost_connections(line)
+        await loses_a_connection(line)
         assert [phone.texts for phone in phones] == [["One"]] * 2
         relay.let_go()
         await ada.send(room, "Three")
@@ -358,12 +413,12 @@ class TestDelivery:
         async def silenced(*arguments: Any, **more: Any) -> Any:
             asked.append(arguments)
             if len(asked) == 2:
-                relay.answers.loses = True
+                relay.answers.fall_silent(loses=cut)
             return await pages(*arguments, **more)
 
         monkeypatch.setattr(stream, "log_of_rooms", silenced)
         phone = await live.call(cleo, room, cursor)
-        await lost_connections(line)
+        await loses_a_connection(line)
         assert phone.texts == texts[:2]
         relay.let_go()
         if cut:
@@ -374,6 +429,14 @@ class TestDelivery:
 
 
 class TestABusyDatabase:
+    @pytest.fixture
+    async def hints(self, valkey: EmbeddedValkey) -> AsyncIterator[Hints]:
+        """As the application's own."""
+        hints = Hints(valkey.url)
+        await hints.open()
+        yield hints
+        await hints.close()
+
     @pytest.fixture
     async def api(
         self, database_url: str, valkey: EmbeddedValkey, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -435,8 +498,8 @@ class TestABusyDatabase:
             cursor = phone.cursor
             phones = [await live.call(here[cleo], room), await live.call(here[cleo], room, cursor)]
             await ada.send(room, "Later")
-            for each in phones:
-                await each.has("Later")
+            for late in phones:
+                await late.has("Later")
             assert not any(mutation.done() for mutation in mutations)
         await asyncio.gather(*mutations)
 
@@ -451,7 +514,7 @@ class TestWhatTheDatabaseEnds:
     @pytest.fixture
     async def live(self, process: Process, hints: Hints, database_url: str) -> AsyncIterator[Switchboard]:
         """Its hub has prepared whatever it has asked before."""
-        async with make_pool_of(database_url, prepare_threshold=0) as pool, hub_of(process, pool, hints) as live:
+        async with make_pool_of(database_url, prepare_threshold=1) as pool, hub_of(process, pool, hints) as live:
             yield live
 
     @pytest.mark.parametrize("where", [(stream, "rooms_of_events"), (user, "authors")], ids=["reading", "executing"])
