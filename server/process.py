@@ -11,8 +11,9 @@ from resolvers.sealing import Sealer, derived
 from server.settings import Settings
 
 
-def make_pool(settings: Settings, *, size: int | None = None) -> Pool:
-    """A pool of connections, not opened yet. Transactions are begun and ended by what runs in them."""
+def make_pool(settings: Settings, *, size: int | None = None, least: int = 1) -> Pool:
+    """A pool of connections, not opened yet, which keeps the `least` number. What runs in them begins and ends its
+    transactions itself."""
     options: dict[str, Any] = {
         "autocommit": True,
         # A host that has fallen silent is found out in seconds, not in the system's hours. Over a Unix socket it can't.
@@ -26,7 +27,7 @@ def make_pool(settings: Settings, *, size: int | None = None) -> Pool:
     return AsyncConnectionPool(
         settings.database_address,
         connection_class=Connection,
-        min_size=1,
+        min_size=least,
         max_size=size or settings.database_pool_size,
         kwargs=options,
         open=False,

@@ -79,7 +79,7 @@ def _page(settings: Settings, documents: list[str]) -> str:
     if settings.explorer:
         places = ['<li><a href="graphql">The explorer</a>: try queries, mutations and subscriptions in the browser']
     if (mail := mail_page(settings)) is not None:
-        places.append(f'<li><a href="{html.escape(mail)}">Mail</a>: what Parley has sent, caught on this machine')
+        places.append(f'<li><a href="{html.escape(mail)}">Mail</a>: what is sent by SMTP is caught on this machine')
     if documents:
         places.append('<li><a href="#docs">Documentation</a>')
     sections = [f"<ul>{''.join(places)}</ul>"]

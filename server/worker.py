@@ -107,7 +107,8 @@ class Home:
             runner.close()
 
     async def _make(self, queue: TaskQueue) -> tuple[Pool, Hints, Process]:
-        pool = make_pool(self._settings, size=CONNECTIONS)
+        # None before a task needs it: the loop would stand still while it connects.
+        pool = make_pool(self._settings, size=CONNECTIONS, least=0)
         await pool.open(wait=False)
         hints = Hints(self._settings.valkey_address)
         await hints.open()

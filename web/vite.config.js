@@ -9,8 +9,4 @@ export default defineConfig({
     chunkSizeWarningLimit: 8000,
   },
   worker: { format: "es" },
-  // `npm run dev`: the page reloads as one edits it, and talks to the API of `make run`.
-  server: {
-    proxy: { "/graphql": { target: "http://localhost:8000", ws: true } },
-  },
 });

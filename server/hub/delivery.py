@@ -68,8 +68,8 @@ class Way(Protocol):
     def give(self, subscriber: Subscriber, event: EventRow, outcome: Outcome) -> None:
         """Hand over what an event is to a subscriber."""
 
-    def charge(self, users: Collection[UUID], work: int) -> None:
-        """Few users have shared a result that took so much work."""
+    def charge(self, takers: Collection[Subscriber], work: int) -> None:
+        """These, of few users, have shared a result that took so much work."""
 
     async def worked(self, work: int) -> None:
         """So much work was done for a result: others may run."""
@@ -92,12 +92,13 @@ class Counts:
 
 @dataclass(slots=True)
 class Shared:
-    """A result, what it was found to depend on, and for whom it was made; of many users, only some."""
+    """A result, what it was found to depend on, and who takes it; of many users, only some."""
 
     looks: Looks
     payload: bytes
     work: int
     users: set[UUID] = field(default_factory=set)
+    takers: list[Subscriber] = field(default_factory=list)
 
 
 class Delivery:
@@ -223,6 +224,7 @@ class Delivery:
             outcomes.append((subscriber, result.payload))
             if len(result.users) <= FEW:
                 result.users.add(subscriber.named.user_id)
+                result.takers.append(subscriber)
 
         for subscriber in allowed:
             result = shared(subscriber)
@@ -245,7 +247,7 @@ class Delivery:
                 way.put_off(subscriber, group.executor, before)
         for result in results:
             if len(result.users) <= FEW:
-                way.charge(result.users, result.work)
+                way.charge(result.takers, result.work)
         return outcomes
 
     async def _execute(self, batch: "Batch", event: EventRow, group: Group, viewer: Viewer) -> Shared:

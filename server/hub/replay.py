@@ -130,7 +130,7 @@ class Replay:
             subscriber.waiting = []
         way = _Page(self._allowance, self._turns, _lane(cohort))
         try:
-            end, is_last = await self._read(mine, list(cohort), way)
+            end, is_last, is_whole = await self._read(mine, list(cohort), way)
         except BaseException:
             for subscriber in cohort:
                 self._leave(subscriber)
@@ -140,11 +140,17 @@ class Replay:
             for subscriber, executor in cohort.items()
             if not subscriber.ended and not self._arrived(subscriber, executor, end, is_last)
         }
-        greedy = way.greedy({subscriber.named.user_id for subscriber in cohort})
-        self.begin_alone({each: executor for each, executor in left.items() if each.named.user_id in greedy})
-        return {each: executor for each, executor in left.items() if each.named.user_id not in greedy}
+        greedy = way.greedy(left)
+        self.begin_alone({each: executor for each, executor in left.items() if each in greedy})
+        left = {each: executor for each, executor in left.items() if each not in greedy}
+        if is_whole:
+            return left
+        for part in way.parts(left):
+            self._start(self._bring({each: executor for each, executor in left.items() if each in part}))
+        return {}
 
-    async def _read(self, roster: Roster, cohort: list[Subscriber], way: "_Page") -> tuple[Position, bool]:
+    async def _read(self, roster: Roster, cohort: list[Subscriber], way: "_Page") -> tuple[Position, bool, bool]:
+        """Where the page ends, whether there is nothing behind it, and whether it was not cut short for its time."""
         self._counts.reads += 1
         snapshot = Snapshot(self._process)
         try:
@@ -158,7 +164,7 @@ class Replay:
             await self._delivery.see_rights(snapshot, cohort, way.bar)
             start = min((each.at for each in cohort if not each.ended), default=None)
             if start is None:
-                return cohort[0].at, True
+                return cohort[0].at, True, True
             page = await snapshot.read(
                 lambda connection: stream.log_of_rooms(
                     connection, self._workspace_id, start, roster.rooms(), limit=PAGE, span=SPAN
@@ -168,8 +174,8 @@ class Replay:
         finally:
             await snapshot.close()
         if page.events and given != page.events[-1].at:
-            return given, False
-        return page.end, page.is_last
+            return given, False, False
+        return page.end, page.is_last, True
 
     def _arrived(self, subscriber: Subscriber, executor: "Executor[object]", end: Position, is_last: bool) -> bool:
         """Whether this cohort is done with a subscriber: it is live, or goes on by itself."""
@@ -214,7 +220,8 @@ class _Page:
         self._turns = turns
         self._lane = lane
         self._stretch = 0
-        self._work: Counter[UUID] = Counter()
+        self._work: Counter[Subscriber] = Counter()
+        self._results: Counter[Subscriber] = Counter()
 
     def owed(self, subscriber: Subscriber, position: int) -> bool:
         return subscriber.is_owed(position)
@@ -228,10 +235,11 @@ class _Page:
         if not subscriber.paused:
             subscriber.give(event.at, outcome)
 
-    def charge(self, users: Collection[UUID], work: int) -> None:
-        for user in users:
-            self._work[user] += work // len(users)
-        self._allowance.charge(users, work)
+    def charge(self, takers: Collection[Subscriber], work: int) -> None:
+        for subscriber in takers:
+            self._work[subscriber] += work // len(takers)
+            self._results[subscriber] += 1
+        self._allowance.charge({subscriber.named.user_id for subscriber in takers}, work)
 
     async def worked(self, work: int) -> None:
         self._stretch += work
@@ -248,13 +256,23 @@ class _Page:
     def put_off(self, subscriber: Subscriber, executor: "Executor[object]", before: Position) -> None:
         raise NotImplementedError("on a page nobody's allowance is spent")
 
-    def greedy(self, users: Collection[UUID]) -> set[UUID]:
-        """Those for whom alone far more was executed than for the others."""
-        others = len(users) - 1
-        if not others:
-            return set()
-        whole = self._work.total()
-        return {user for user, work in self._work.items() if work > GREEDY and work * others > 2 * (whole - work)}
+    def greedy(self, cohort: Collection[Subscriber]) -> set[Subscriber]:
+        """Those of users for whom alone far more was executed than for the others."""
+        users: Counter[UUID] = Counter()
+        for subscriber in cohort:
+            users[subscriber.named.user_id] += self._work[subscriber]
+        whole, others = users.total(), len(users) - 1
+        found = {user for user, work in users.items() if work > GREEDY and work * others > 2 * (whole - work)}
+        return {subscriber for subscriber in cohort if subscriber.named.user_id in found}
+
+    def parts(self, cohort: Collection[Subscriber]) -> list[set[Subscriber]]:
+        """Those whose results take alike, apart from each other: there was too much for the page, and who takes little,
+        or was not come to, shall not wait for who takes much."""
+        each = {one: self._work[one] / max(1, self._results[one]) for one in cohort}
+        mean = sum(each.values()) / max(1, len(each))
+        light = {one for one, work in each.items() if work < mean / 2}
+        heavy = {one for one, work in each.items() if work > 2 * mean}
+        return [part for part in (light, heavy, set(each) - light - heavy) if part]
 
 
 def _lane(cohort: Executors) -> Lane:

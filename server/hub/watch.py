@@ -282,8 +282,8 @@ class _Live:
         elif subscriber.waiting is not None:
             subscriber.waiting.append((event.at, outcome))
 
-    def charge(self, users: Collection[UUID], work: int) -> None:
-        self._allowance.charge(users, work)
+    def charge(self, takers: Collection[Subscriber], work: int) -> None:
+        self._allowance.charge({subscriber.named.user_id for subscriber in takers}, work)
 
     async def worked(self, work: int) -> None:
         self._stretch += work

@@ -1,7 +1,7 @@
 """Why a socket is closed: the codes of the protocol and of RFC 6455, with a reason.
 
 They say what a client does next (npm's graphql-ws, and most): after 4403, 4408 and 1013 it connects anew, and asks for
-its token again; 1008, 4400, 4401, 4406, 4409 and 4429 are the end.
+its token again; 1007, 1008, 1009, 4400, 4401, 4406, 4409 and 4429 are the end.
 """
 
 from typing import NamedTuple

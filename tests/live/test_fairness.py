@@ -1,12 +1,14 @@
 """Nobody waits for what is executed for somebody else alone."""
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from graphql import parse
 
 from resolvers import stream
+from server.graphql.execution import encoded
 from server.hub.allowance import BURST, REFILL, Allowance
 from server.hub.kept import Kept
 from tests.cast import Person
@@ -18,6 +20,15 @@ HEAVY = """
     subscription ($room: ID!, $after: String) {
       messageAdded(roomId: $room, after: $after) {
         cursor message { sequence body author { name } } room { participants { nodes { user { name } } } }
+      }
+    }
+"""
+
+
+HEAVIER = """
+    subscription ($room: ID!, $after: String) {
+      messageAdded(roomId: $room, after: $after) {
+        cursor message { body } room { messages(last: 20) { nodes { id } } }
       }
     }
 """
@@ -258,6 +269,37 @@ class TestTheLog:
             await phone.has(*numbered(5))
         # An event of two documents is two pages.
         assert live.hub.counts.reads - reads >= 8
+
+    @pytest.mark.parametrize(("behind", "query"), [(20, TEXTS), (2, HEAVIER)], ids=["light", "nearly there"])
+    async def test_who_is_light_or_nearly_there_waits_for_no_heavy_ones_not_even_of_the_same_user(
+        self, live: Switchboard, ada: Person, cleo: Person, monkeypatch: pytest.MonkeyPatch, behind: int, query: str
+    ) -> None:
+        # A clock that goes by what is executed: a page has room for a few heavy results, or for all light ones.
+        executed = [0]
+
+        def counted(result: Any) -> bytes:
+            payload = encoded(result)
+            executed[0] += len(payload)
+            return payload
+
+        monkeypatch.setattr("server.hub.delivery.encoded", counted)
+        monkeypatch.setattr("server.hub.delivery.time", SimpleNamespace(monotonic=lambda: executed[0]))
+        monkeypatch.setattr("server.hub.replay.PAGE_SECONDS", 12_000)
+        room = await ada.make_room(cleo)
+        far, near = await cursor_of(cleo), ""
+        for number, text in enumerate(numbered(20)):
+            if number == 20 - behind:
+                near = await cursor_of(cleo)
+            await ada.send(room, text)
+        await live.call(ada, room)
+        *heavy, light = await asyncio.gather(
+            *(live.call(cleo, room, far, query=f"# {number}{HEAVIER}") for number in range(8)),
+            live.call(cleo, room, near, query=query),
+        )
+        await light.has(*numbered(20)[20 - behind :])
+        assert sum(len(phone.payloads) for phone in heavy) < 8 * 20 / 2
+        for phone in heavy:
+            await phone.has(*numbered(20))
 
     @pytest.mark.parametrize("has_spent", [True, False])
     async def test_who_takes_much_alone_leaves_time_to_others(
