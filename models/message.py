@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -137,12 +137,29 @@ sequence_by_id: Statement[int] = Statement(
     sa.select(messages.c.sequence).where(of_room, messages.c.id == uuid("id")), scalar
 )
 
+# How many bytes of texts one statement gives where nothing else is asked for.
+MOST_BYTES = 16 * 1024 * 1024
+
+
+def _within_bytes(found: sa.Select[Any]) -> sa.Select[Any]:
+    """The same rows, without the texts of those that are past `most_bytes` of texts: no answer is larger than that,
+    whatever is asked for. The length of a text that is stored apart is known without reading it."""
+    rows = found.subquery("found")
+    so_far = sa.func.sum(sa.func.coalesce(sa.func.octet_length(rows.c.body), 0)).over(rows=(None, 0))
+    measured = sa.select(rows, so_far.label("so_far")).subquery("measured")
+    most = sa.bindparam("most_bytes", MOST_BYTES, type_=sa.BigInteger())
+    body = sa.case((measured.c.so_far <= most, measured.c.body))
+    return sa.select(*(body if name == "body" else measured.c[name] for name in MessageRow._fields))
+
+
 # node(id:) and mutations: only to who is in the room.
 messages_by_id = Statement(
-    sa.select(*shown).where(
-        of_workspace,
-        messages.c.id == sa.any_(uuids("ids")),
-        takes_part(messages.c.workspace_id, messages.c.room_id),
+    _within_bytes(
+        sa.select(*shown).where(
+            of_workspace,
+            messages.c.id == sa.any_(uuids("ids")),
+            takes_part(messages.c.workspace_id, messages.c.room_id),
+        )
     ),
     MessageRow,
 )
@@ -153,14 +170,16 @@ _wanted = (
     .render_derived()
 )
 messages_by_sequence = Statement(
-    sa.select(*shown).select_from(
-        _wanted.join(
-            messages,
-            sa.and_(
-                of_workspace,
-                messages.c.room_id == _wanted.c.room_id,
-                messages.c.sequence == _wanted.c.sequence,
-            ),
+    _within_bytes(
+        sa.select(*shown).select_from(
+            _wanted.join(
+                messages,
+                sa.and_(
+                    of_workspace,
+                    messages.c.room_id == _wanted.c.room_id,
+                    messages.c.sequence == _wanted.c.sequence,
+                ),
+            )
         )
     ),
     MessageRow,
@@ -185,10 +204,8 @@ def messages_pages(*, backward: bool) -> Statement[MessageRow]:
         .limit(integer("limit"))
         .lateral("page")
     )
-    return Statement(
-        sa.select(*(page.c[name] for name in MessageRow._fields)).select_from(room.join(page, sa.true())),
-        MessageRow,
-    )
+    found = sa.select(*(page.c[name] for name in MessageRow._fields)).select_from(room.join(page, sa.true()))
+    return Statement(_within_bytes(found), MessageRow)
 
 
 def has_written(user_id: object, room_id: object) -> sa.ColumnElement[bool]:

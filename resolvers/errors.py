@@ -40,6 +40,7 @@ class RequestCode(StrEnum):
     NOT_FOUND = "NOT_FOUND"
     BAD_USER_INPUT = "BAD_USER_INPUT"
     CURSOR_EXPIRED = "CURSOR_EXPIRED"
+    QUERY_TOO_COMPLEX = "QUERY_TOO_COMPLEX"
 
 
 # Where in its input the client finds what was refused: names as Python has them, numbers for places in a list.
@@ -95,6 +96,13 @@ class CursorExpired(ParleyError):
 
     def __init__(self) -> None:
         super().__init__("The event that this cursor names is not there any more. Query anew, and continue from there.")
+
+
+class TooMuch(ParleyError):
+    code = RequestCode.QUERY_TOO_COMPLEX
+
+    def __init__(self) -> None:
+        super().__init__("These are more texts than one answer may hold: ask for smaller pages.")
 
 
 def refuse_all(refusals: list[Refused]) -> None:

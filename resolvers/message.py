@@ -15,6 +15,7 @@ from models.ids import new_id
 from models.message import Last, MessageRow, MessageSource
 from models.room import Standing
 from resolvers import door, text
+from resolvers.budget import Budget
 from resolvers.errors import Code, NotFound, Refused, Unauthenticated
 from resolvers.operation import Pending, Transaction
 from resolvers.viewer import Viewer
@@ -34,34 +35,62 @@ class MessagePage:
 
 
 async def messages_of_rooms(
-    connection: Connection, viewer: Viewer, room_ids: Sequence[UUID], page: MessagePage
+    connection: Connection, viewer: Viewer, room_ids: Sequence[UUID], page: MessagePage, budget: Budget
 ) -> list[MessageRow]:
-    """The same page of each of these rooms, which the viewer has been given already."""
-    return await messages.messages_pages(backward=page.backward).all(
+    """The same page of each of these rooms, which the viewer has been given already.
+
+    Raises:
+        TooMuch: the budget is spent.
+    """
+    rows = await messages.messages_pages(backward=page.backward).all(
         connection,
         workspace_id=viewer.workspace_id,
         room_ids=list(room_ids),
         after=page.after,
         before=page.before,
         limit=page.limit,
+        most_bytes=budget.left,
     )
+    budget.charge(rows)
+    return rows
 
 
-async def visible_messages(connection: Connection, viewer: Viewer, ids: Sequence[UUID]) -> list[MessageRow]:
-    """Those of the named messages that stand in a room of the viewer's."""
-    return await messages.messages_by_id.all(
-        connection, workspace_id=viewer.workspace_id, viewer_id=viewer.user_id, ids=list(ids)
+async def visible_messages(
+    connection: Connection, viewer: Viewer, ids: Sequence[UUID], budget: Budget
+) -> list[MessageRow]:
+    """Those of the named messages that stand in a room of the viewer's.
+
+    Raises:
+        TooMuch: the budget is spent.
+    """
+    rows = await messages.messages_by_id.all(
+        connection,
+        workspace_id=viewer.workspace_id,
+        viewer_id=viewer.user_id,
+        ids=list(ids),
+        most_bytes=budget.left,
     )
+    budget.charge(rows)
+    return rows
 
 
-async def messages_at(connection: Connection, viewer: Viewer, places: Sequence[tuple[UUID, int]]) -> list[MessageRow]:
-    """Messages by room and sequence, of rooms that the viewer has been given already."""
-    return await messages.messages_by_sequence.all(
+async def messages_at(
+    connection: Connection, viewer: Viewer, places: Sequence[tuple[UUID, int]], budget: Budget
+) -> list[MessageRow]:
+    """Messages by room and sequence, of rooms that the viewer has been given already.
+
+    Raises:
+        TooMuch: the budget is spent.
+    """
+    rows = await messages.messages_by_sequence.all(
         connection,
         workspace_id=viewer.workspace_id,
         room_ids=[room_id for room_id, _ in places],
         sequences=[sequence for _, sequence in places],
+        most_bytes=budget.left,
     )
+    budget.charge(rows)
+    return rows
 
 
 class Reply(NamedTuple):

@@ -122,6 +122,7 @@ class Context:
     async def close(self) -> None:
         """Give back what the execution holds."""
         await self._snapshot.close()
+        self.loaders.forget()
 
     def renew_user(self, user: UserRow) -> None:
         """The viewer's own row has changed by this mutation."""

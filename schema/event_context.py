@@ -11,6 +11,7 @@ from models.message import MessageRow
 from models.room import RoomRow
 from models.user import UserKind
 from resolvers import read_mark, stream
+from resolvers.budget import Budget
 from resolvers.process import Process
 from resolvers.snapshot import Snapshot
 from resolvers.viewer import Viewer
@@ -23,6 +24,10 @@ Missing = TypeVar("Missing")
 
 # A room and somebody in it.
 Theirs = tuple[UUID, UUID]
+
+
+# How many bytes of texts an execution for an event may read.
+EVENT_BYTES = 4 * 1024 * 1024
 
 
 class Audience:
@@ -63,7 +68,7 @@ class SharedLoaders(Loaders):
     """Loaders whose answers, where they are the viewer's own, come from what was read for the whole audience."""
 
     def __init__(self, snapshot: Snapshot, viewer: Viewer, looks: Looks, audience: Audience) -> None:
-        super().__init__(snapshot, lambda: viewer)
+        super().__init__(snapshot, lambda: viewer, Budget(EVENT_BYTES))
         self._looks = looks
         self._audience = audience
 

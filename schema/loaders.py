@@ -14,6 +14,7 @@ from models.read_mark import Mark
 from models.room import RoomRow
 from models.user import UserRow
 from resolvers import door, message, participant, read_mark, room, user
+from resolvers.budget import Budget
 from resolvers.message import MessagePage
 from resolvers.page import TimePage
 from resolvers.snapshot import Snapshot
@@ -29,11 +30,19 @@ Reader = tuple[UUID, UUID]
 class Loaders:
     """The loaders of one snapshot, for one viewer. They forget with it."""
 
-    def __init__(self, snapshot: Snapshot, viewer: Callable[[], Viewer]) -> None:
+    def __init__(self, snapshot: Snapshot, viewer: Callable[[], Viewer], budget: Budget | None = None) -> None:
+        self.budget = budget or Budget()
         self._snapshot = snapshot
         self._viewer = viewer
         self._message_pages: dict[MessagePage, DataLoader[UUID, list[MessageRow]]] = {}
         self._participant_pages: dict[TimePage, DataLoader[UUID, list[ParticipantRow]]] = {}
+
+    def forget(self) -> None:
+        """Let go of everything that was read. Loaders hold each other in circles, which would be found only much later,
+        and their rows hold texts."""
+        snapshot, viewer, budget = self._snapshot, self._viewer, self.budget
+        self.__dict__.clear()
+        Loaders.__init__(self, snapshot, viewer, budget)
 
     @cached_property
     def authors(self) -> DataLoader[UUID, UserRow | None]:
@@ -54,11 +63,17 @@ class Loaders:
 
     @cached_property
     def visible_messages(self) -> DataLoader[UUID, MessageRow | None]:
-        return self._each(message.visible_messages, lambda row: row.id)
+        return self._each(
+            lambda connection, viewer, ids: message.visible_messages(connection, viewer, ids, self.budget),
+            lambda row: row.id,
+        )
 
     @cached_property
     def messages_by_sequence(self) -> DataLoader[Place, MessageRow | None]:
-        return self._each(message.messages_at, lambda row: (row.room_id, row.sequence))
+        return self._each(
+            lambda connection, viewer, places: message.messages_at(connection, viewer, places, self.budget),
+            lambda row: (row.room_id, row.sequence),
+        )
 
     @cached_property
     def unread_counts_by_room(self) -> DataLoader[UUID, int]:
@@ -88,7 +103,9 @@ class Loaders:
     def messages_by_room(self, page: MessagePage) -> DataLoader[UUID, list[MessageRow]]:
         if page not in self._message_pages:
             self._message_pages[page] = self._grouped(
-                lambda connection, viewer, rooms: message.messages_of_rooms(connection, viewer, rooms, page),
+                lambda connection, viewer, rooms: message.messages_of_rooms(
+                    connection, viewer, rooms, page, self.budget
+                ),
                 lambda row: row.room_id,
             )
         return self._message_pages[page]

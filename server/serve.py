@@ -1,5 +1,7 @@
 """Uvicorn, as Parley wants it."""
 
+import contextlib
+import ctypes
 import logging
 from typing import Any
 
@@ -10,6 +12,8 @@ from server.settings import Settings
 from server.websocket.protocol import SocketProtocol
 
 APPLICATION = "server.application:create_app"
+_M_MMAP_THRESHOLD = -3
+
 GRACE = 10  # seconds for requests that run when the process is asked to end
 
 SOCKETS: dict[str, Any] = {
@@ -25,6 +29,7 @@ _OF_ONE_SOCKET = ('%s - "WebSocket ', "connection open", "connection closed", "c
 def serve(settings: Settings) -> None:
     """Until SIGINT or SIGTERM."""
     say_nothing_of_single_sockets()
+    give_memory_back()
     uvicorn.run(
         APPLICATION,
         factory=True,
@@ -39,6 +44,13 @@ def serve(settings: Settings) -> None:
         forwarded_allow_ips=list(settings.trusted_proxies),
         timeout_graceful_shutdown=GRACE,
     )
+
+
+def give_memory_back() -> None:
+    """Of large answers. By itself, glibc keeps what it has once mapped and been given back, up to 32 MiB a piece: one
+    burst of answers would be there for ever. A bound that is set stays (mallopt(3))."""
+    with contextlib.suppress(OSError, AttributeError):  # another system, or another C library
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 1024 * 1024)
 
 
 def say_nothing_of_single_sockets() -> None:

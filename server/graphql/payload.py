@@ -77,7 +77,7 @@ def _fits(value: Any, most: int, size: Callable[[str], int]) -> bool:
                 left -= _LONGEST_NUMBER
             if left < 0:
                 return False
-    return True
+    return left >= 0
 
 
 def _refuse(constant: str) -> NoReturn:

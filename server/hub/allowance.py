@@ -21,6 +21,9 @@ STRETCH = 20_000
 # A result that more users share than this is nobody's own.
 FEW = 10
 
+# What a value of a result counts for, where the result does not tell.
+VALUE = 20
+
 # How long that takes, in seconds: a value of twenty bytes some five microseconds.
 SECONDS = 0.25e-6
 

@@ -31,7 +31,7 @@ from schema.sharing import Looks
 from server.graphql import error
 from server.graphql.execution import encoded, executed
 from server.graphql.payload import encode
-from server.hub.allowance import FEW, READ
+from server.hub.allowance import FEW, READ, VALUE
 from server.hub.roster import Group, Roster
 from server.hub.subscriber import Outcome, Subscriber
 
@@ -256,6 +256,8 @@ class Delivery:
         reads = batch.snapshot.reads
         # Loaders are fresh for each execution: what one has read is no other's.
         context = EventContext(self._process, batch.snapshot, viewer, batch.audiences[event.room_id])
+        # What an error has swept away was executed, too.
+        whole = False
         try:
             executor = group.executor.build_per_event_executor(batch.root(event))
             executor.context_value = context
@@ -263,12 +265,16 @@ class Delivery:
             for failure in result.errors or ():
                 _unless_unreachable(failure)
             payload = encoded(result)
+            whole = not result.errors
         except UNREACHABLE:
             raise
         except Exception as fault:
             # As a fault in a field is told: one event that can't be shown must not hold up all others.
             payload = encode({"errors": [error.unexpected(fault)], "data": None})
-        return Shared(context.looks, payload, len(payload) + READ * (batch.snapshot.reads - reads))
+        spent = context.loaders.budget.spent
+        context.loaders.forget()
+        written = len(payload) if whole else max(len(payload), VALUE * group.key.values)
+        return Shared(context.looks, payload, written + spent + READ * (batch.snapshot.reads - reads))
 
 
 async def _hand_out(

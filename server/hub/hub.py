@@ -109,7 +109,7 @@ class Hub:
             if who is None:
                 raise Unauthenticated
             position = stream.resumed(self._process, who.workspace_id, after)
-            key = Key(topic, prepared.asked.query, prepared.operation.name, _variables(prepared))
+            key = Key(topic, prepared.asked.query, prepared.operation.name, _variables(prepared), prepared.values)
             subscriber = Subscriber(key, who, position, outlet)
             watch = await self._watch(who.workspace_id)
             await watch.join(subscriber, executor)

@@ -26,6 +26,8 @@ class Key(NamedTuple):
     document: str
     operation: str | None
     variables: str
+    values: int
+    """How many its result can hold: as the others say."""
 
 
 class Subscriber(AsyncIterator[Any]):

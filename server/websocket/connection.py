@@ -59,6 +59,8 @@ _QUERIES = 4
 # How long a client that does not read is waited for with a close, and tasks that were cancelled with their end.
 _FAREWELL = 5.0
 
+_BEHIND = error.told("Too much waits for your connections: take it, and ask again.", "RATE_LIMITED")
+
 
 class Connection:
     def __init__(self, service: Service, receive: Receive, send: Send, straight: Straight | None = None) -> None:
@@ -108,7 +110,7 @@ class Connection:
             finally:
                 # Not before: a user who is closed again and again would have any number of sockets on their way out.
                 if self._user is not None:
-                    self._service.leave(self._user)
+                    self._service.leave(self._user, self._outgoing)
 
     def close(self, close: Close) -> None:
         """Close the socket at once: what still waits to be sent is not."""
@@ -221,7 +223,7 @@ class Connection:
             return
         if viewer is not None:
             user = self._service.execution.engine.user_of(viewer)
-            if not self._service.enter(user):
+            if not self._service.enter(user, self._outgoing):
                 self.close(TOO_MANY)
                 return
             self._user = user
@@ -313,6 +315,9 @@ class Connection:
             if earlier:
                 await asyncio.wait(earlier, timeout=_PATIENCE)
             async with self._results_of(prepared):
+                if prepared.operation.type is OperationType.QUERY and self._service.is_behind(self._user):
+                    operation.error([_BEHIND])
+                    return
                 result = await execution.run(prepared, who)
                 if isinstance(result, list):
                     operation.error(error.of_request(result, "BAD_USER_INPUT"))

@@ -70,6 +70,11 @@ class Outgoing:
         self._loop = asyncio.get_running_loop()
 
     @property
+    def waiting_bytes(self) -> int:
+        """So many wait."""
+        return self._bytes
+
+    @property
     def full(self) -> bool:
         """At the bound."""
         return len(self._queue) >= self._most_frames or self._bytes >= self._most_bytes

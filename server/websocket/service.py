@@ -1,12 +1,19 @@
 """What all sockets of the process have in common."""
 
-from collections import Counter
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from server.graphql.execution import Execution
 from server.graphql.mutations import Mutations
 from server.graphql.streams import Streams
+
+
+class Waiting(Protocol):
+    """What waits to be sent on a connection."""
+
+    @property
+    def waiting_bytes(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +26,7 @@ class Bounds:
     bytes: int = 4 * 1024 * 1024
     asked: int = 2 * 1024 * 1024  # characters of the messages of its operations
     connections_of_user: int = 100
+    bytes_of_user: int = 64 * 1024 * 1024  # that wait for all their connections; then nothing more is asked for them
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +37,22 @@ class Service:
     mutations: Mutations
     streams: Streams | None
     bounds: Bounds
-    _connections: Counter[Hashable] = field(default_factory=Counter)  # of each user
+    _connections: dict[Hashable, set[Waiting]] = field(default_factory=dict)  # of each user
 
-    def enter(self, user: Hashable) -> bool:
+    def enter(self, user: Hashable, connection: Waiting) -> bool:
         """Count a connection in. False: the user has too many."""
-        if self._connections[user] >= self.bounds.connections_of_user:
+        theirs = self._connections.setdefault(user, set())
+        if len(theirs) >= self.bounds.connections_of_user:
             return False
-        self._connections[user] += 1
+        theirs.add(connection)
         return True
 
-    def leave(self, user: Hashable) -> None:
-        self._connections[user] -= 1
-        if not self._connections[user]:
+    def leave(self, user: Hashable, connection: Waiting) -> None:
+        theirs = self._connections[user]
+        theirs.discard(connection)
+        if not theirs:
             del self._connections[user]
+
+    def is_behind(self, user: Hashable) -> bool:
+        """Whether so much waits for a user that they shall take it first."""
+        return sum(each.waiting_bytes for each in self._connections.get(user, ())) > self.bounds.bytes_of_user

@@ -8,8 +8,9 @@ import pytest
 from graphql import parse
 
 from resolvers import stream
+from server.graphql.asked import Asked
 from server.graphql.execution import encoded
-from server.hub.allowance import BURST, REFILL, Allowance
+from server.hub.allowance import BURST, REFILL, VALUE, Allowance
 from server.hub.kept import Kept
 from tests.cast import Person
 from tests.live.phone import TEXTS, Switchboard
@@ -113,6 +114,39 @@ class TestTheLiveLine:
         for phone in phones:
             await phone.has("Hello")
         assert len(reader(live, ada)._way._allowance._left) == (2 if few == 2 else 0)
+
+    @pytest.mark.parametrize("fails", [False, True])
+    async def test_what_an_error_sweeps_away_is_charged_too(
+        self, live: Switchboard, ada: Person, cleo: Person, fails: bool
+    ) -> None:
+        """A field that fails at the end of a large result takes all of it away, but not the time that it took."""
+        room = await ada.make_room(cleo)
+        inner = f"room {{ messages(first: {-1 if fails else 1}) {{ __typename }} }}"
+        query = f"""subscription ($room: ID!) {{
+          messageAdded(roomId: $room) {{ message {{ room {{ messages(first: 100) {{ nodes {{ id {inner} }} }} }} }} }}
+        }}"""
+        phone = await live.call(cleo, room, query=query)
+        await ada.send(room, "Hello")
+        await phone.until(lambda phone: len(phone.payloads) == 1)
+        (left, _) = reader(live, ada)._way._allowance._left[cleo.user_id]
+        charged = BURST - left
+        values = live.execution.prepare(Asked(query, None, {"room": room}, {})).values
+        assert (charged > VALUE * values) == fails
+
+    async def test_texts_that_were_read_are_charged_though_they_are_not_told(
+        self, live: Switchboard, ada: Person, cleo: Person
+    ) -> None:
+        room = await ada.make_room(cleo)
+        for _ in range(5):
+            await ada.send(room, "x" * 9_000)
+        pages = " ".join(f"a{size}: messages(first: {size}) {{ __typename }}" for size in range(1, 6))
+        phone = await live.call(
+            cleo, room, query=f"subscription ($room: ID!) {{ messageAdded(roomId: $room) {{ room {{ {pages} }} }} }}"
+        )
+        await ada.send(room, "Hello")
+        await phone.until(lambda phone: len(phone.payloads) == 1)
+        (left, _) = reader(live, ada)._way._allowance._left[cleo.user_id]
+        assert BURST - left > 5 * 9_000
 
     async def test_who_is_removed_meanwhile_gets_their_departure_and_nothing_later(
         self, live: Switchboard, ada: Person, cleo: Person, monkeypatch: pytest.MonkeyPatch

@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from server.websocket import outgoing
 from server.websocket.service import Bounds
 from tests.http.toy import ToyEngine
-from tests.websocket.conftest import SECONDS, Dial, Server, serving, until
+from tests.websocket.conftest import SECONDS, SIGNED_IN, Dial, Server, serving, until
 from tests.websocket.toy import Feed, ToyStreams
 from tests.websocket.wire import HANDSHAKE, SUBSCRIBE, Road, Wire, said
 
@@ -552,3 +552,28 @@ async def test_a_slow_client_slows_nobody(dial: Dial, streams: ToyStreams) -> No
     assert [each["type"] for each in heard] == ["next"] * number + ["error"]
     assert [int(each["payload"]["data"]["tick"].rstrip("x")) for each in heard[:-1]] == list(range(number))
     await slow.settled()
+
+
+async def test_for_whom_too_much_waits_already_nothing_more_is_asked(engine: ToyEngine, streams: ToyStreams) -> None:
+    """By one connection of theirs or another: each for itself has room."""
+    behind = Wire(engine, streams, Bounds(bytes_of_user=5_000), payload=SIGNED_IN)
+    other = Wire(engine, streams, Bounds(), beside=behind, payload=SIGNED_IN)
+    await behind.settled()
+    behind.subscribe("1")
+    await until(lambda: bool(streams.feeds))
+    await behind.settled()
+    behind.taken.clear()
+    for _ in range(6):
+        assert streams.feeds[0].give("x" * 1_000)
+    other.sent.clear()
+    other.subscribe("1", "{ hello }")
+    await other.settled()
+    assert [each["type"] for each in other.sent] == ["error"]
+    assert other.sent[0]["payload"][0]["extensions"] == {"code": "RATE_LIMITED"}
+    behind.taken.set()
+    await behind.settled()
+    other.subscribe("2", "{ hello }")
+    await other.settled()
+    assert [each["type"] for each in other.sent[1:]] == ["next", "complete"]
+    for wire in (behind, other):
+        await wire.hang_up()
