@@ -15,6 +15,7 @@ from server.graphql.document import Document, Documents, Invalid, Operation
 from server.graphql.engine import Engine
 from server.graphql.limits import Limits
 from server.graphql.payload import encode, fits
+from server.graphql.sparingly import Sparingly
 from server.graphql.strangers import Strangers
 
 _MOST_COERCION_ERRORS = 25
@@ -63,6 +64,7 @@ class Execution:
         self._hide_suggestions = not introspection
         self._executor = executor
         self._strangers = strangers or Strangers()
+        self._introspecting = Sparingly()
 
     def prepare(self, asked: Asked, *, anonymous: bool = False) -> Prepared:
         """
@@ -83,8 +85,7 @@ class Execution:
         return Prepared(asked, document, operation, values)
 
     def _most_values(self, operation: Operation) -> int:
-        introspects = operation.selects("__schema") or operation.selects("__type")
-        return self._limits.introspected_values if introspects else self._limits.values
+        return self._limits.introspected_values if _introspects(operation) else self._limits.values
 
     def _check_stream(self, asked: Asked, document: Document, operation: Operation, values: int) -> None:
         limits = self._limits
@@ -110,7 +111,9 @@ class Execution:
         Raises:
             whatever the engine raises when it opens and closes a context.
         """
-        async with self.engine.open(who, prepared.operation) as context:
+        # The schema is the same for everybody, and whoever asks for it has time.
+        turn = self._introspecting.turn() if _introspects(prepared.operation) else nullcontext()
+        async with turn, self.engine.open(who, prepared.operation) as context:
             return await self.execute(prepared, context)
 
     async def execute(self, prepared: Prepared, context: Any) -> ExecutionResult | list[GraphQLError]:
@@ -148,6 +151,10 @@ class Execution:
             hide_suggestions=self._hide_suggestions,
             operation_extensions=prepared.asked.extensions,
         )
+
+
+def _introspects(operation: Operation) -> bool:
+    return operation.selects("__schema") or operation.selects("__type")
 
 
 def _too_complex(what: str) -> Invalid:
