@@ -21,6 +21,10 @@ def string(**more: Any) -> Any:
     return Field(sa_type=sa.Text, **more)
 
 
+def uuid_list() -> Any:
+    return Field(default=None, sa_type=sa.ARRAY(sa.Uuid()))
+
+
 def flag(default: bool) -> Any:
     return Field(sa_type=sa.Boolean, sa_column_kwargs={"server_default": sa.true() if default else sa.false()})
 

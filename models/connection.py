@@ -14,10 +14,32 @@ import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
-from psycopg import AsyncConnection, AsyncCursor, AsyncPipeline, generators
+from psycopg import (
+    AsyncConnection,
+    AsyncCursor,
+    AsyncPipeline,
+    InterfaceError,
+    InternalError,
+    NotSupportedError,
+    OperationalError,
+    generators,
+)
 from psycopg.rows import TupleRow
+from psycopg_pool import PoolTimeout
 
 Cursor = AsyncCursor[TupleRow]
+
+# The database could not be asked, and may be a little later. PostgreSQL ends a snapshot that was idle for too long (a
+# process that was stopped) with an InternalError, and forgets plans with a NotSupportedError when a table changes.
+UNREACHABLE = (
+    OperationalError,
+    InterfaceError,
+    InternalError,
+    NotSupportedError,
+    PoolTimeout,
+    TimeoutError,
+    OSError,
+)
 
 
 class Connection(AsyncConnection[TupleRow]):

@@ -14,7 +14,8 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
-from models.column import bigint, one_of, string, timestamp
+from models.column import bigint, one_of, string, timestamp, uuid_list
+from models.participant import participants
 from models.statement import Statement, columns, integer, integers, nothing, scalar, table, uuid, uuids
 
 
@@ -29,9 +30,15 @@ class EventKind(StrEnum):
     MESSAGE_ADDED = "MESSAGE_ADDED"
     MESSAGE_UPDATED = "MESSAGE_UPDATED"
     MESSAGE_DELETED = "MESSAGE_DELETED"
+    ROOM_READ = "ROOM_READ"  # user_ids have moved their read marks: each sees their own
+    RECEIPTS_UPDATED = "RECEIPTS_UPDATED"  # the same, as internal participants see it
     USER_CREATED = "USER_CREATED"
     USER_UPDATED = "USER_UPDATED"
     SESSION_ENDED = "SESSION_ENDED"
+
+
+# Who came and went.
+MEMBERSHIP = (EventKind.PARTICIPANT_ADDED, EventKind.PARTICIPANT_REMOVED)
 
 
 class Line(SQLModel, table=True):
@@ -46,6 +53,13 @@ class Event(SQLModel, table=True):
     __table_args__ = (
         # Reading on from a position, and the newest one. No foreign keys: a key check would lock what it refers to.
         sa.PrimaryKeyConstraint("workspace_id", "position"),
+        # Who came and went behind a position.
+        sa.Index(
+            "event_of_membership",
+            "workspace_id",
+            "position",
+            postgresql_where=sa.text("kind IN ('PARTICIPANT_ADDED', 'PARTICIPANT_REMOVED')"),
+        ),
         one_of("kind", EventKind),
     )
 
@@ -59,6 +73,7 @@ class Event(SQLModel, table=True):
     sequence: int | None = bigint()
     user_id: UUID | None
     session_id: UUID | None
+    user_ids: list[UUID] | None = uuid_list()
 
 
 class Position(NamedTuple):
@@ -75,6 +90,7 @@ class EventRow(NamedTuple):
     sequence: int | None
     user_id: UUID | None
     session_id: UUID | None
+    user_ids: list[UUID] | None
 
     @property
     def at(self) -> Position:
@@ -106,6 +122,8 @@ _new = (
         integers("sequences"),
         uuids("user_ids"),
         uuids("session_ids"),
+        # unnest takes an array of arrays apart to the last element: here each is one text.
+        sa.bindparam("lists_of_user_ids", type_=sa.ARRAY(sa.Text())),
     )
     .table_valued(
         sa.column("stamp", sa.BigInteger()),
@@ -114,6 +132,7 @@ _new = (
         sa.column("sequence", sa.BigInteger()),
         sa.column("user_id", sa.Uuid()),
         sa.column("session_id", sa.Uuid()),
+        sa.column("user_ids", sa.Text()),
         with_ordinality="number",
         name="new",
     )
@@ -123,7 +142,7 @@ _highest = sa.select(sa.func.coalesce(sa.func.max(events.c.position), 0)).where(
 insert_events = Statement(
     sa.insert(events)
     .from_select(
-        ["workspace_id", "position", "stamp", "kind", "room_id", "sequence", "user_id", "session_id"],
+        ["workspace_id", "position", "stamp", "kind", "room_id", "sequence", "user_id", "session_id", "user_ids"],
         sa.select(
             uuid("workspace_id"),
             _highest + _new.c.number,
@@ -133,6 +152,7 @@ insert_events = Statement(
             _new.c.sequence,
             _new.c.user_id,
             _new.c.session_id,
+            sa.cast(_new.c.user_ids, sa.ARRAY(sa.Uuid())),
         ),
         include_defaults=False,
     )
@@ -154,14 +174,21 @@ events_from = Statement(
     EventRow,
 )
 
-# What happened in some rooms, for who resumes.
-events_of_rooms = Statement(
+# What happened to whom resumes: in rooms that they name or are in, and what names themselves.
+_their_rooms = sa.select(participants.c.room_id).where(
+    participants.c.workspace_id == uuid("workspace_id"), participants.c.user_id == sa.any_(uuids("user_ids"))
+)
+events_about = Statement(
     sa.select(*columns(EventRow, events))
     .where(
         of_workspace,
         events.c.position > integer("after"),
         events.c.position <= integer("up_to"),
-        events.c.room_id == sa.any_(uuids("room_ids")),
+        sa.or_(
+            events.c.room_id == sa.any_(uuids("room_ids")),
+            events.c.room_id.in_(_their_rooms),
+            events.c.user_id == sa.any_(uuids("user_ids")),
+        ),
     )
     .order_by(events.c.position)
     .limit(integer("limit")),
@@ -209,4 +236,25 @@ _end = (
 newest_events = Statement(
     sa.select(_watched.c.workspace_id, _end.c.position, _end.c.stamp).select_from(_watched.join(_end, sa.true())),
     Newest,
+)
+
+
+class Change(NamedTuple):
+    """The newest coming or going of somebody in a room."""
+
+    room_id: UUID
+    user_id: UUID
+    position: int
+
+
+changes_of_membership = Statement(
+    sa.select(events.c.room_id, events.c.user_id, sa.func.max(events.c.position))
+    .where(
+        of_workspace,
+        events.c.position > integer("after"),
+        events.c.kind.in_([sa.literal_column(f"'{kind}'") for kind in MEMBERSHIP]),
+        events.c.room_id == sa.any_(uuids("room_ids")),
+    )
+    .group_by(events.c.room_id, events.c.user_id),
+    Change,
 )

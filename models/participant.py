@@ -143,6 +143,27 @@ muted_for = Statement(
     Muted,
 )
 
+people_of_rooms = Statement(
+    sa.select(participants.c.room_id, participants.c.user_id).where(
+        of_workspace,
+        participants.c.room_id == sa.any_(uuids("room_ids")),
+        participants.c.user_id == sa.any_(uuids("user_ids")),
+    ),
+    lambda room_id, user_id: (room_id, user_id),
+)
+
+_pair = (
+    sa.func.unnest(uuids("room_ids"), uuids("user_ids"))
+    .table_valued(sa.column("room_id", sa.Uuid()), sa.column("user_id", sa.Uuid()), name="pair")
+    .render_derived()
+)
+participants_of_pairs = Statement(
+    sa.select(*_shown).where(
+        of_workspace, participants.c.room_id == _pair.c.room_id, participants.c.user_id == _pair.c.user_id
+    ),
+    ParticipantRow,
+)
+
 participants_by_user = Statement(
     sa.select(*_shown).where(of_room, participants.c.user_id == sa.any_(uuids("user_ids"))), ParticipantRow
 )

@@ -17,7 +17,7 @@ from models.message import MessageRow, messages
 from models.participant import participants
 from models.room import rooms
 from models.session import signed_in
-from models.statement import Statement, scalar, table, uuid, uuids
+from models.statement import Statement, integer, scalar, table, uuid, uuids
 
 # Counting stops here: whoever has so much unread reads it from the top anyway.
 UNREAD_LIMIT = 1000
@@ -39,6 +39,18 @@ class ReadMark(SQLModel, table=True):
     read_at: datetime = timestamp(now=True)
 
 
+class Untold(SQLModel, table=True):
+    """A mark of which no event tells yet. Nothing refers to it and it refers to nothing, so a mark waits for nobody."""
+
+    __tablename__ = "untold"
+    __table_args__ = (sa.PrimaryKeyConstraint("workspace_id", "room_id", "user_id", "sequence"),)
+
+    workspace_id: UUID
+    room_id: UUID
+    user_id: UUID
+    sequence: int = bigint()
+
+
 class Mark(NamedTuple):
     room_id: UUID
     user_id: UUID
@@ -52,9 +64,16 @@ class Marking(NamedTuple):
     signed_in: bool
     takes_part: bool
     sequence: int | None
+    moved: bool
+
+
+class Told(NamedTuple):
+    room_id: UUID
+    user_id: UUID
 
 
 read_marks = table(ReadMark)
+untold = table(Untold)
 
 
 def _latest(workspace_id: object, room_id: object, user_id: object) -> sa.ScalarSelect[int]:
@@ -101,12 +120,46 @@ _marked = (
         include_defaults=False,
     )
     .on_conflict_do_nothing()
-    .returning(read_marks.c.sequence)
+    .returning(read_marks.c.workspace_id, read_marks.c.room_id, read_marks.c.user_id, read_marks.c.sequence)
     .cte("marked")
 )
-mark_read = Statement(
-    sa.select(_standing.c.signed_in, _standing.c.takes_part, _standing.c.sequence).add_cte(_marked), Marking
+_untold = (
+    sa.insert(untold)
+    .from_select(["workspace_id", "room_id", "user_id", "sequence"], sa.select(_marked), include_defaults=False)
+    .returning(untold.c.sequence)
+    .cte("left_untold")
 )
+mark_read = Statement(
+    sa.select(
+        _standing.c.signed_in,
+        _standing.c.takes_part,
+        _standing.c.sequence,
+        sa.exists(sa.select(_untold.c.sequence)).label("moved"),
+    ),
+    Marking,
+)
+
+# Whoever tells takes what it can lock; what another is telling just now is told by it.
+_some = (
+    sa.select(untold.c.workspace_id, untold.c.room_id, untold.c.user_id, untold.c.sequence)
+    .where(untold.c.workspace_id == uuid("workspace_id"))
+    .limit(integer("limit"))
+    .with_for_update(skip_locked=True)
+    .cte("some")
+)
+take_untold = Statement(
+    sa.delete(untold)
+    .where(
+        untold.c.workspace_id == _some.c.workspace_id,
+        untold.c.room_id == _some.c.room_id,
+        untold.c.user_id == _some.c.user_id,
+        untold.c.sequence == _some.c.sequence,
+    )
+    .returning(untold.c.room_id, untold.c.user_id),
+    Told,
+)
+
+workspaces_with_untold = Statement(sa.select(untold.c.workspace_id).distinct(), scalar)
 
 # The latest marks of several participants: Participant.lastReadAt and lastReadMessage.
 _reader = (

@@ -7,7 +7,7 @@ does.
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from uuid import UUID
@@ -61,6 +61,7 @@ class Transaction:
         self.events: list[tuple[Any, ...]] = []
         self.queued: list[tuple[Any, ...]] = []
         self.durable = True
+        self.untold = False
 
     def record(
         self,
@@ -70,10 +71,12 @@ class Transaction:
         sequence: int | None = None,
         user_id: UUID | None = None,
         session_id: UUID | None = None,
+        user_ids: Collection[UUID] | None = None,
     ) -> None:
         """Put an event on the workspace's line, at the commit. It holds ids, never text."""
         stamp = int.from_bytes(secrets.token_bytes(8), "big", signed=True)
-        self.events.append((stamp, kind.value, room_id, sequence, user_id, session_id))
+        users = None if user_ids is None else f"{{{','.join(map(str, user_ids))}}}"
+        self.events.append((stamp, kind.value, room_id, sequence, user_id, session_id, users))
 
     def queue(self, task: str, *arguments: Any) -> None:
         """Name a task to be queued after the commit."""
@@ -82,6 +85,10 @@ class Transaction:
     async def finish(self, statement: Statement[Row], **parameters: Any) -> Pending[Row]:
         """Send the operation's last statement; it must give one row."""
         return Pending(statement, await statement.send(self.connection, **parameters))
+
+    def leave_untold(self) -> None:
+        """Have read marks told soon after the commit, with all others of the workspace."""
+        self.untold = True
 
     async def forgo_durability(self) -> None:
         """Commit without waiting for the disk. Never with an event: a crash would give its position out twice."""
@@ -120,6 +127,8 @@ async def operate(
             raise
     if positions:
         process.publish(workspace_id, positions[-1].position)
+    if transaction.untold:
+        process.marks_moved(workspace_id)
     for task in transaction.queued:
         process.queue(*task)
     return done
@@ -141,7 +150,7 @@ async def _take_positions(transaction: Transaction) -> Cursor | None:
         return None
     assert transaction.durable, "a position is never committed asynchronously"
     await lock_line.send(transaction.connection, workspace_id=transaction.workspace_id)
-    stamps, kinds, room_ids, sequences, user_ids, session_ids = map(list, zip(*transaction.events, strict=True))
+    stamps, kinds, room_ids, sequences, user_ids, session_ids, lists = map(list, zip(*transaction.events, strict=True))
     return await insert_events.send(
         transaction.connection,
         workspace_id=transaction.workspace_id,
@@ -151,4 +160,5 @@ async def _take_positions(transaction: Transaction) -> Cursor | None:
         sequences=sequences,
         user_ids=user_ids,
         session_ids=session_ids,
+        lists_of_user_ids=lists,
     )

@@ -14,6 +14,8 @@ Pool = AsyncConnectionPool[Connection]
 Queue = Callable[..., None]
 # Says that a workspace's line has come to a position, after the commit. A hint as well: it returns at once.
 Publish = Callable[[UUID, int], None]
+# Says that read marks of a workspace have moved and wait to be told. A hint too: a sweep finds what nobody told.
+MarksMoved = Callable[[UUID], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,7 @@ class Process:
     pool: Pool
     queue: Queue
     publish: Publish
+    marks_moved: MarksMoved
     cursors: Sealer
     token_key: bytes
     access_token_seconds: int

@@ -5,11 +5,16 @@ from uuid import UUID
 
 from models import read_mark as read_marks
 from models.connection import Connection
+from models.event import EventKind
 from models.message import MessageRow
 from models.read_mark import Mark
 from resolvers.errors import NotFound, Unauthenticated
-from resolvers.operation import Transaction
+from resolvers.operation import Transaction, operate
+from resolvers.process import Process
 from resolvers.viewer import Viewer
+
+# How many marks one transaction tells.
+TOLD_AT_ONCE = 10_000
 
 
 async def mark_room_read(
@@ -39,7 +44,41 @@ async def mark_room_read(
         raise Unauthenticated("This sign-in has ended.")
     if marking.sequence is None:
         raise NotFound("up_to_message_id")
+    if marking.moved:
+        transaction.leave_untold()
     return room_id
+
+
+async def tell_moved(process: Process, workspace_id: UUID) -> bool:
+    """Put what marks have moved on the line, once; whether there may be more.
+
+    The marks that are told are deleted in the transaction that tells them: none is lost, and none told again.
+    """
+    return await operate(process, workspace_id, _tell_moved)
+
+
+async def _tell_moved(transaction: Transaction) -> bool:
+    taken = await read_marks.take_untold.all(
+        transaction.connection, workspace_id=transaction.workspace_id, limit=TOLD_AT_ONCE
+    )
+    readers: dict[UUID, dict[UUID, None]] = {}
+    for mark in taken:
+        readers.setdefault(mark.room_id, {})[mark.user_id] = None
+    for room_id, users in readers.items():
+        # Two events, since one of their viewers may see both: each has its place, and none is lost between them.
+        transaction.record(EventKind.ROOM_READ, room_id=room_id, user_ids=users)
+        transaction.record(EventKind.RECEIPTS_UPDATED, room_id=room_id, user_ids=users)
+    return len(taken) == TOLD_AT_ONCE
+
+
+async def tell_what_is_left(process: Process) -> int:
+    """Tell what processes have left lying that died before they told it; how many workspaces there were."""
+    async with process.pool.connection() as connection:
+        left = await read_marks.workspaces_with_untold.all(connection)
+    for workspace_id in left:
+        while await tell_moved(process, workspace_id):
+            pass
+    return len(left)
 
 
 async def latest_marks(connection: Connection, viewer: Viewer, readers: Sequence[tuple[UUID, UUID]]) -> list[Mark]:

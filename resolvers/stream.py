@@ -5,10 +5,10 @@ is ACTIVE, signed in and a participant. A process that is a second behind would 
 after a removal.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from models import event as events
@@ -17,8 +17,9 @@ from models import participant as participants
 from models import room as rooms
 from models import seat as seats
 from models.connection import Connection
-from models.event import EventKind, EventRow, Newest, Position
+from models.event import MEMBERSHIP, EventKind, EventRow, Newest, Position
 from models.message import MessageRow
+from models.participant import ParticipantRow
 from models.room import RoomRow
 from models.seat import SeatRow
 from models.user import UserKind
@@ -36,27 +37,123 @@ class End(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RoomTopic:
-    """Events of some kinds in one room. It ends when the viewer leaves the room."""
+    """Events of one room: of some kinds, or all that the viewer may see and then their own leaving. Either ends when
+    the viewer leaves the room."""
 
     room_id: UUID
-    kinds: frozenset[EventKind]
+    kinds: frozenset[EventKind] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ViewerTopic:
+    """Everything that the viewer may see, in every room that they are in, and their coming and going."""
+
+    room_id: None = None
+
+
+Topic = RoomTopic | ViewerTopic
 
 
 class Seat(NamedTuple):
-    """Somebody who listens to a room, by one of their sign-ins."""
+    """Somebody who listens to a room, or to all that they are in, by one of their sign-ins."""
 
-    room_id: UUID
+    room_id: UUID | None
     user_id: UUID
     session_id: UUID
 
 
-def end_of(event: EventRow, seat: Seat, since: int) -> End | None:
-    """Whether an event ends a stream, and how. `since`: the newest event when the stream was let in; who was removed
-    and added again before goes on."""
-    if event.kind == EventKind.SESSION_ENDED and event.session_id == seat.session_id:
-        return End.SIGNED_OUT
-    removed = event.kind == EventKind.PARTICIPANT_REMOVED and (event.room_id, event.user_id) == seat[:2]
-    return End.DEPARTED if removed and event.position > since else None
+class Telling(Enum):
+    """As what somebody is told of an event."""
+
+    MESSAGE_ADDED = "MessageAdded"
+    MESSAGE_UPDATED = "MessageUpdated"
+    MESSAGE_DELETED = "MessageDeleted"
+    ROOM_UPDATED = "RoomUpdated"
+    ROOM_READ = "RoomRead"
+    READ_RECEIPT_UPDATED = "ReadReceiptUpdated"
+    PARTICIPANT_ADDED = "ParticipantAdded"
+    PARTICIPANT_REMOVED = "ParticipantRemoved"
+    ROOM_JOINED = "RoomJoined"
+    ROOM_LEFT = "RoomLeft"
+
+
+class Sees(Protocol):
+    """What the rules ask of a viewer. Whoever answers alike is told the same."""
+
+    @property
+    def is_internal(self) -> bool: ...
+
+    def is_viewer(self, user_id: UUID) -> bool: ...
+
+    def is_among(self, user_ids: Collection[UUID]) -> bool: ...
+
+
+_TO_EVERYONE = {
+    EventKind.MESSAGE_ADDED: Telling.MESSAGE_ADDED,
+    EventKind.MESSAGE_UPDATED: Telling.MESSAGE_UPDATED,
+    EventKind.MESSAGE_DELETED: Telling.MESSAGE_DELETED,
+    EventKind.ROOM_UPDATED: Telling.ROOM_UPDATED,
+}
+_TO_INTERNAL = {
+    EventKind.ROOM_MANAGER_CHANGED: Telling.ROOM_UPDATED,
+    EventKind.RECEIPTS_UPDATED: Telling.READ_RECEIPT_UPDATED,
+    EventKind.PARTICIPANT_ADDED: Telling.PARTICIPANT_ADDED,
+    EventKind.PARTICIPANT_REMOVED: Telling.PARTICIPANT_REMOVED,
+}
+TOLD = frozenset({*_TO_EVERYONE, *_TO_INTERNAL, EventKind.ROOM_MUTED, EventKind.ROOM_READ})
+"""Events of a room of which anybody is told."""
+
+
+def telling(event: EventRow, topic: Topic, sees: Sees) -> Telling | None:
+    """As what a viewer is told of an event of a room that they may hear; None: it is nothing to them.
+
+    One event is at most one thing to each, so that a cursor never stands between two.
+    """
+    kind = EventKind(event.kind)
+    if isinstance(topic, RoomTopic) and topic.kinds is not None and kind not in topic.kinds:
+        return None
+    if kind in _TO_EVERYONE:
+        return _TO_EVERYONE[kind]
+    if kind is EventKind.ROOM_MUTED:
+        return Telling.ROOM_UPDATED if event.user_id is not None and sees.is_viewer(event.user_id) else None
+    if kind is EventKind.ROOM_READ:
+        return Telling.ROOM_READ if sees.is_among(event.user_ids or ()) else None
+    if kind in MEMBERSHIP and event.user_id is not None and sees.is_viewer(event.user_id):
+        if kind is EventKind.PARTICIPANT_REMOVED:
+            return Telling.ROOM_LEFT
+        if isinstance(topic, ViewerTopic):
+            return Telling.ROOM_JOINED
+    return _TO_INTERNAL.get(kind) if sees.is_internal else None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Who is where in one snapshot."""
+
+    outside: Collection[tuple[UUID | None, UUID]]
+    """Those who listen to a room that they are not in, by room and user."""
+    changed: Mapping[tuple[UUID, UUID], int]
+    """Where the newest coming or going of somebody stands, behind the events that are looked at or among them."""
+
+    def hears(self, event: EventRow, topic: Topic, user_id: UUID, since: int) -> bool:
+        """Whether an event of a room goes to somebody: to who is in it, and only from the membership that is open now.
+
+        `since`: the newest event when they were let in. Who listens to one room and was removed and added again before
+        goes on, and has missed nothing; their whole stream ends with a departure that comes later. Who listens to all
+        rooms is told of each coming and going, and what stands between is left out.
+        """
+        if event.room_id is None:
+            return False
+        whose = event.room_id, user_id
+        if leaves(event, user_id):
+            return isinstance(topic, ViewerTopic) or event.position > since
+        after = event.position if isinstance(topic, ViewerTopic) else max(event.position, since)
+        return whose not in self.outside and self.changed.get(whose, 0) <= after
+
+
+def leaves(event: EventRow, user_id: UUID) -> bool:
+    """Whether an event is somebody's own leaving."""
+    return event.kind == EventKind.PARTICIPANT_REMOVED and event.user_id == user_id
 
 
 class Judgement(NamedTuple):
@@ -102,7 +199,7 @@ def _verdict(
 ) -> Viewer | ParleyError:
     if row.kind is None:
         return Unauthenticated("This sign-in has ended.")
-    if not row.takes_part:
+    if seat.room_id is not None and not row.takes_part:
         return Missing()
     if after is not None and after not in there:
         return CursorExpired()
@@ -116,6 +213,35 @@ async def lost_seats(connection: Connection, workspace_id: UUID, held: Sequence[
     for row in rows:
         (lost.signed_out if row.kind is None else lost.outside).add(held[row.number - 1])
     return lost
+
+
+async def people_of(
+    connection: Connection, workspace_id: UUID, room_ids: Sequence[UUID], user_ids: Sequence[UUID]
+) -> set[tuple[UUID, UUID]]:
+    """Who of several people is in which of several rooms, by room and user."""
+    rows = await participants.people_of_rooms.all(
+        connection, workspace_id=workspace_id, room_ids=list(room_ids), user_ids=list(user_ids)
+    )
+    return set(rows)
+
+
+async def changes(
+    connection: Connection, workspace_id: UUID, room_ids: Sequence[UUID], after: int
+) -> dict[tuple[UUID, UUID], int]:
+    """The newest coming or going behind a position of whoever came or went in these rooms."""
+    rows = await events.changes_of_membership.all(
+        connection, workspace_id=workspace_id, room_ids=list(room_ids), after=after
+    )
+    return {(row.room_id, row.user_id): row.position for row in rows}
+
+
+def changes_among(told: Iterable[EventRow]) -> dict[tuple[UUID, UUID], int]:
+    """The same of events that are there."""
+    return {
+        (event.room_id, event.user_id): event.position
+        for event in told
+        if event.kind in MEMBERSHIP and event.room_id is not None and event.user_id is not None
+    }
 
 
 def _columns(workspace_id: UUID, asked: Sequence[tuple[Seat, Position | None]]) -> dict[str, object]:
@@ -152,19 +278,27 @@ class LogPage(NamedTuple):
     is_last: bool
 
 
-async def log_of_rooms(
-    connection: Connection, workspace_id: UUID, start: Position, room_ids: Sequence[UUID], *, limit: int, span: int
+async def log_about(
+    connection: Connection,
+    workspace_id: UUID,
+    start: Position,
+    room_ids: Sequence[UUID],
+    user_ids: Sequence[UUID],
+    *,
+    limit: int,
+    span: int,
 ) -> LogPage:
-    """What happened in these rooms behind an event that is there: `limit` events at the most, of the next `span` of the
-    line."""
+    """What happened behind an event that is there, in these rooms and in those that these users are in: `limit` events
+    at the most, of the next `span` of the line."""
     up_to = start.position + span
     ends = await events.end_of_span.send(connection, workspace_id=workspace_id, up_to=up_to)
-    found = await events.events_of_rooms.all(
+    found = await events.events_about.all(
         connection,
         workspace_id=workspace_id,
         after=start.position,
         up_to=up_to,
         room_ids=list(room_ids),
+        user_ids=list(user_ids),
         limit=limit,
     )
     end = await events.end_of_span.one_of(ends)
@@ -199,6 +333,28 @@ async def messages_of_events(
         sequences=[event.sequence for event in told if event.sequence is not None],
     )
     return {(row.room_id, row.sequence): row for row in rows}
+
+
+async def participants_of_events(
+    connection: Connection, workspace_id: UUID, told: Sequence[EventRow]
+) -> dict[tuple[UUID, UUID], ParticipantRow]:
+    """The participants whom these events are about and who are there, by room and user. Only for internal viewers."""
+    about = [
+        (event.room_id, user_id)
+        for event in told
+        if event.room_id is not None and event.kind in (EventKind.PARTICIPANT_ADDED, EventKind.RECEIPTS_UPDATED)
+        for user_id in (*(event.user_ids or ()), event.user_id)
+        if user_id is not None
+    ]
+    if not about:
+        return {}
+    rows = await participants.participants_of_pairs.all(
+        connection,
+        workspace_id=workspace_id,
+        room_ids=[room_id for room_id, _ in about],
+        user_ids=[user_id for _, user_id in about],
+    )
+    return {(row.room_id, row.user_id): row for row in rows}
 
 
 async def muted_for(

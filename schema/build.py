@@ -6,6 +6,7 @@ from strawberry.tools import create_type
 from strawberry.utils.str_converters import to_camel_case
 
 from schema import (
+    event,
     message,
     node,
     participant,
@@ -53,7 +54,7 @@ Mutation = create_type(
 
 Subscription = create_type(
     "Subscription",
-    [subscription.message_added],
+    [subscription.message_added, subscription.room_events, subscription.viewer_events],
     description="What can be followed live. Each resumes exactly behind the last event that a client has seen.",
 )
 
@@ -61,7 +62,7 @@ schema = strawberry.Schema(
     query=Query,
     mutation=Mutation,
     subscription=Subscription,
-    types=[room.Room, message.Message, participant.Participant, user.User],
+    types=[room.Room, message.Message, participant.Participant, user.User, *event.TYPES],
     config=StrawberryConfig(scalar_map=scalar_map),
 )
 

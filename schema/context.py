@@ -16,7 +16,7 @@ from resolvers.operation import Pending, Transaction, operate
 from resolvers.process import Process
 from resolvers.session import SignedIn
 from resolvers.snapshot import Snapshot
-from resolvers.stream import RoomTopic
+from resolvers.stream import Topic
 from resolvers.viewer import Viewer
 from schema.loaders import Loaders
 
@@ -24,7 +24,7 @@ Result = TypeVar("Result")
 # A viewer and their row, as they were when the execution began.
 SignedInUser = tuple[Viewer, UserRow]
 # What carries a subscription: begins a stream of a topic, behind the event that a cursor names.
-Follow = Callable[[RoomTopic, str | None], Awaitable[AsyncIterator[Any]]]
+Follow = Callable[[Topic, str | None], Awaitable[AsyncIterator[Any]]]
 
 
 class Context:
@@ -97,7 +97,7 @@ class Context:
             async with self.process.pool.connection() as connection:
                 self._position = await newest(connection, self.viewer.workspace_id)
 
-    async def follow(self, topic: RoomTopic, after: str | None) -> AsyncIterator[Any]:
+    async def follow(self, topic: Topic, after: str | None) -> AsyncIterator[Any]:
         """Begin a stream of events; the hub carries it.
 
         Raises:

@@ -1,6 +1,6 @@
 """The context of an execution for an event, whose result many share."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import TypeVar
 from uuid import UUID
@@ -132,6 +132,13 @@ class EventContext(Context):
 
     def is_viewer(self, user_key: UUID) -> bool:
         return self.looks.ask(("is", user_key), lambda viewer: viewer.user_id == user_key)
+
+    @property
+    def is_internal(self) -> bool:
+        return self.viewer_kind is UserKind.INTERNAL
+
+    def is_among(self, user_ids: Collection[UUID]) -> bool:
+        return self.looks.ask(("among", tuple(user_ids)), lambda viewer: viewer.user_id in user_ids)
 
     def _loaders(self, snapshot: Snapshot) -> Loaders:
         return SharedLoaders(snapshot, self._beheld, self.looks, self._audience)

@@ -20,6 +20,7 @@ from server.process import make_pool, make_process
 from server.settings import Settings, load
 from server.start_page import start_page
 from server.task_queue import TaskQueue
+from server.teller import Teller
 from server.websocket.service import Bounds
 from server.worker import make_app
 
@@ -37,7 +38,8 @@ def create_app(settings: Settings | None = None) -> Starlette:
     tasks = TaskQueue(make_app(settings))
     valkey = redis.asyncio.Redis.from_url(settings.valkey_address, socket_timeout=2, socket_connect_timeout=2)
     hints = Hints(settings.valkey_address)
-    process = make_process(settings, pool, tasks.put, hints.publish)
+    teller = Teller()
+    process = make_process(settings, pool, tasks.put, hints.publish, teller.moved)
     execution = Execution(ParleyEngine(process), introspection=settings.introspection)
     # Connections of its own: mutations that wait for a lock shall not hold up what is live.
     live = make_pool(settings, size=LIVE_CONNECTIONS)
@@ -67,6 +69,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         await live.open(wait=False)
         await hints.open()
         await hub.open()
+        teller.open(process)
         # What is there by now stays, so the collector need not look at it again with each answer.
         gc.collect()
         gc.freeze()
@@ -74,6 +77,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         try:
             yield
         finally:
+            await teller.close()
             await hub.close()
             await hints.close()
             await live.close()

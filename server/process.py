@@ -2,11 +2,12 @@
 
 import select
 from typing import Any
+from uuid import UUID
 
 from psycopg_pool import AsyncConnectionPool
 
 from models.connection import Connection
-from resolvers.process import Pool, Process, Publish, Queue
+from resolvers.process import MarksMoved, Pool, Process, Publish, Queue
 from resolvers.sealing import Sealer, derived
 from server.settings import Settings
 
@@ -46,12 +47,19 @@ async def _check(connection: Connection) -> None:
         await AsyncConnectionPool.check_connection(connection)
 
 
-def make_process(settings: Settings, pool: Pool, queue: Queue, publish: Publish) -> Process:
+def _nobody_tells(_: UUID) -> None:
+    """A worker moves no marks."""
+
+
+def make_process(
+    settings: Settings, pool: Pool, queue: Queue, publish: Publish, marks_moved: MarksMoved = _nobody_tells
+) -> Process:
     secret = settings.secret
     return Process(
         pool=pool,
         queue=queue,
         publish=publish,
+        marks_moved=marks_moved,
         cursors=Sealer([secret]),
         token_key=derived(secret, "access token"),
         access_token_seconds=settings.access_token_seconds,

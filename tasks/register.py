@@ -6,7 +6,7 @@ from uuid import UUID
 
 from celery import Celery
 
-from resolvers import session, work
+from resolvers import read_mark, session, work
 from resolvers.process import Process
 
 Run = Callable[[Callable[[Process], Awaitable[Any]]], Any]
@@ -27,7 +27,12 @@ def register(app: Celery, run: Run) -> None:
     def do_work(workspace_id: str, work_id: str) -> None:
         run(lambda process: work.do(process, UUID(workspace_id), UUID(work_id)))
 
+    @app.task(name="read_marks.tell_what_is_left")
+    def tell_read_marks() -> None:
+        run(read_mark.tell_what_is_left)
+
     app.conf.beat_schedule = {
         "sweep expired sessions": {"task": "sessions.sweep_expired", "schedule": 60.0},
         "sweep due work": {"task": "work.sweep_due", "schedule": 10.0},
+        "tell read marks": {"task": "read_marks.tell_what_is_left", "schedule": 5.0},
     }

@@ -5,6 +5,7 @@ import itertools
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from typing import Any
+from uuid import UUID
 
 import argon2
 import httpx
@@ -44,12 +45,16 @@ def make_pool(url: str) -> Pool:
 
 
 def make_process(
-    pool: Pool, queue: Callable[..., None] = lambda *_: None, publish: Callable[..., None] = lambda *_: None
+    pool: Pool,
+    queue: Callable[..., None] = lambda *_: None,
+    publish: Callable[..., None] = lambda *_: None,
+    marks_moved: Callable[[UUID], None] = lambda _: None,
 ) -> Process:
     return Process(
         pool=pool,
         queue=queue,
         publish=publish,
+        marks_moved=marks_moved,
         cursors=Sealer([b"a secret of the tests"]),
         token_key=b"another secret of the tests, of 32 bytes or more",
         access_token_seconds=900,

@@ -221,9 +221,24 @@ def _live(at: Sample) -> Iterator[Hot]:
     yield Hot("reading on", event.events_from, here(at, position=at.position, limit=201), Promise(201))
     span = 5_000
     log = {"after": at.position, "up_to": at.position + span, "limit": 200}
-    yield Hot("the log of a room", event.events_of_rooms, here(at, room_ids=[at.long], **log), Promise(span))
+    nobody: dict[str, list[UUID]] = {"room_ids": [], "user_ids": []}
+    about = nobody | {"room_ids": [at.long]}
+    yield Hot("the log of a room", event.events_about, here(at, **about, **log), Promise(span))
+    about = nobody | {"room_ids": [at.workspace_id]}
+    yield Hot("the log of a quiet room", event.events_about, here(at, **about, **log), Promise(span))
+    about = nobody | {"user_ids": at.user_ids[:1]}
+    yield Hot("the log of all of a user's rooms", event.events_about, here(at, **about, **log), Promise(2 * span))
     yield Hot(
-        "the log of a quiet room", event.events_of_rooms, here(at, room_ids=[at.workspace_id], **log), Promise(span)
+        "who came and went", event.changes_of_membership, here(at, room_ids=[at.long], after=at.position), Promise(span)
+    )
+    yield Hot(
+        "who of those who listen is in a room", participant.people_of_rooms, here(at, **theirs), Promise(listeners)
+    )
+    yield Hot(
+        "whom events are about",
+        participant.participants_of_pairs,
+        here(at, room_ids=[at.long] * listeners, user_ids=at.user_ids),
+        Promise(listeners),
     )
     yield Hot("where a part of the log ends", event.end_of_span, here(at, up_to=log["up_to"]), Promise(2))
     yield Hot("whether cursors stand", event.positions_that_stand, here(at, positions=[at.position]), Promise(1))

@@ -7,25 +7,23 @@ import asyncio
 import math
 import random
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
-import psycopg
 from graphql import GraphQLError
 from graphql.execution import Executor
-from psycopg_pool import PoolTimeout
 
-from models.event import EventRow, Position
-from models.message import MessageRow
+from models.connection import UNREACHABLE
+from models.event import MEMBERSHIP, EventKind, EventRow, Position
 from models.room import RoomRow
 from resolvers import stream
 from resolvers.process import Process
 from resolvers.snapshot import Snapshot
-from resolvers.stream import End
+from resolvers.stream import TOLD, End, Seat, Standing
 from resolvers.viewer import Viewer
-from schema.event import message_added
+from schema.event import Subjects, told
 from schema.event_context import Audience, EventContext
 from schema.sharing import Looks
 from server.graphql import error
@@ -34,19 +32,6 @@ from server.graphql.payload import encode
 from server.hub.allowance import FEW, READ, VALUE
 from server.hub.roster import Group, Roster
 from server.hub.subscriber import Outcome, Subscriber
-
-# The database could not be asked: the batch is tried again, and nobody is told of a fault. PostgreSQL ends a snapshot
-# that was idle for too long (a process that was stopped) with an InternalError, and forgets plans with a
-# NotSupportedError when a table changes.
-UNREACHABLE = (
-    psycopg.OperationalError,
-    psycopg.InterfaceError,
-    psycopg.InternalError,
-    psycopg.NotSupportedError,
-    PoolTimeout,
-    TimeoutError,
-    OSError,
-)
 
 # How many subscribers are given something before others may run.
 _BREATH = 500
@@ -60,10 +45,7 @@ class Way(Protocol):
     been given."""
 
     def owed(self, subscriber: Subscriber, position: int) -> bool:
-        """Whether an event of its stream is still to be given to a subscriber."""
-
-    def bar(self, subscriber: Subscriber) -> None:
-        """It is not in its room in the snapshot."""
+        """Whether an event is still to be given to a subscriber."""
 
     def give(self, subscriber: Subscriber, event: EventRow, outcome: Outcome) -> None:
         """Hand over what an event is to a subscriber."""
@@ -92,13 +74,22 @@ class Counts:
 
 @dataclass(slots=True)
 class Shared:
-    """A result, what it was found to depend on, and who takes it; of many users, only some."""
+    """A result, what it was found to depend on, and who takes it; of many users, only some. No payload: the event is
+    nothing to them."""
 
     looks: Looks
-    payload: bytes
+    payload: bytes | None
     work: int
     users: set[UUID] = field(default_factory=set)
     takers: list[Subscriber] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Due:
+    """An event and those to whom it may be owed, by what they share."""
+
+    event: EventRow
+    groups: list[tuple[Group, list[Subscriber]]]
 
 
 class Delivery:
@@ -117,45 +108,39 @@ class Delivery:
         roster: Roster,
         way: Way,
         *,
+        is_last: bool,
         seconds: float = math.inf,
     ) -> Position:
         """Give each event behind `own` to those on the roster to whom it is owed, in order.
 
+        `is_last`: the snapshot has no event behind these.
         The last event that was given to all of them: after so many seconds it may be an earlier one.
 
         Raises:
             one of UNREACHABLE: the database could not be asked. Some may have been given something already.
         """
         until = time.monotonic() + seconds
-        told = [(event, roster.told(event)) for event in events]
-        receiving = {
-            subscriber: None
-            for event, groups in told
-            for group in groups
-            for subscriber in group.subscribers
-            if way.owed(subscriber, event.position)
-        }
-        await self.see_rights(snapshot, receiving, way.bar)
-        batch = await self._batch(snapshot, [event for event, groups in told if groups], receiving)
+        due = await self._due(snapshot, events, roster, way)
+        batch = await self._batch(snapshot, own, due, is_last=is_last)
         before = own
-        for event, groups in told:
-            for subscriber, how in roster.leaving(event):
-                if how is End.SIGNED_OUT:
-                    subscriber.end(how)
-                else:
-                    way.give(subscriber, event, how)
-            outcomes: list[tuple[Subscriber, bytes]] = []
+        for each in due:
+            event = each.event
+            if event.kind == EventKind.SESSION_ENDED:
+                for subscriber in roster.of_session(event.session_id):
+                    subscriber.end(End.SIGNED_OUT)
+            outcomes: list[tuple[Subscriber, Outcome]] = []
             late = False
-            for group in groups:
+            for group, subscribers in each.groups:
                 late = way.cuts_events and bool(outcomes) and time.monotonic() > until
                 if late:
                     break
-                allowed = [
+                assert batch is not None, "there are groups"
+                hearing = [
                     subscriber
-                    for subscriber in group.subscribers
-                    if subscriber in receiving and not subscriber.barred and way.owed(subscriber, event.position)
+                    for subscriber in subscribers
+                    if way.owed(subscriber, event.position) and batch.hears(event, subscriber)
                 ]
-                outcomes += await self._outcomes(batch, event, group, allowed, way, before)
+                outcomes += await self._outcomes(batch, event, group, hearing, way, before)
             await _hand_out(event, outcomes, way.give)
             if late:
                 break
@@ -164,56 +149,100 @@ class Delivery:
                 break
         return before
 
-    async def see_rights(
-        self, snapshot: Snapshot, subscribers: Collection[Subscriber], bar: Callable[[Subscriber], None]
-    ) -> None:
-        """Bar those who are not in their room in this snapshot, and end those who are not signed in any more."""
-        seats = list({subscriber.seat: None for subscriber in subscribers})
-        if not seats:
-            return
-        lost = await snapshot.read(lambda connection: stream.lost_seats(connection, self._workspace_id, seats))
-        if lost.signed_out or lost.outside:
-            for subscriber in subscribers:
-                if subscriber.seat in lost.signed_out:
-                    subscriber.end(End.SIGNED_OUT)
-                elif subscriber.seat in lost.outside:
-                    bar(subscriber)
+    async def see_sessions(self, snapshot: Snapshot, subscribers: Collection[Subscriber]) -> None:
+        """End those who are not signed in any more in this snapshot."""
+        await self._lost(snapshot, {subscriber.seat: [subscriber] for subscriber in subscribers})
 
-    async def _batch(
-        self, snapshot: Snapshot, events: Sequence[EventRow], receiving: Collection[Subscriber]
-    ) -> "Batch | None":
-        if not events:
+    async def _lost(
+        self, snapshot: Snapshot, seats: Mapping[Seat, Sequence[Subscriber]]
+    ) -> Collection[tuple[UUID | None, UUID]]:
+        """End those who are not signed in any more; who is outside, by room and user."""
+        if not seats:
+            return ()
+        held = list(seats)
+        lost = await snapshot.read(lambda connection: stream.lost_seats(connection, self._workspace_id, held))
+        for seat in lost.signed_out:
+            for subscriber in seats[seat]:
+                subscriber.end(End.SIGNED_OUT)
+        return {(seat.room_id, seat.user_id) for seat in lost.outside}
+
+    async def _due(self, snapshot: Snapshot, events: Sequence[EventRow], roster: Roster, way: Way) -> list[Due]:
+        """To whom each event may be owed. Who listens to all their rooms is found by who is in the room."""
+        people: dict[UUID, list[UUID]] = {}
+        rooms = list({event.room_id: None for event in events if event.room_id is not None and event.kind in TOLD})
+        if roster.users and rooms:
+            found = await snapshot.read(
+                lambda connection: stream.people_of(connection, self._workspace_id, rooms, roster.users)
+            )
+            for room_id, user_id in found:
+                people.setdefault(room_id, []).append(user_id)
+        due = []
+        for event in events:
+            groups: list[tuple[Group, list[Subscriber]]] = []
+            if event.room_id is not None and event.kind in TOLD:
+                users = dict.fromkeys(people.get(event.room_id, ()))
+                if event.kind in MEMBERSHIP and event.user_id is not None:
+                    users[event.user_id] = None
+                for group, subscribers in (*roster.in_room(event), *roster.everywhere(users)):
+                    owed = [subscriber for subscriber in subscribers if way.owed(subscriber, event.position)]
+                    if owed:
+                        groups.append((group, owed))
+            due.append(Due(event, groups))
+        return due
+
+    async def _batch(self, snapshot: Snapshot, own: Position, due: Sequence[Due], *, is_last: bool) -> "Batch | None":
+        heard = [each.event for each in due if each.groups]
+        if not heard:
             return None
-        rooms = list({event.room_id: None for event in events if event.room_id is not None})
+        seats: dict[Seat, list[Subscriber]] = {}
+        listening: dict[UUID, dict[UUID, None]] = {}
+        for each in due:
+            room_id = each.event.room_id
+            for _, subscribers in each.groups:
+                assert room_id is not None, "it happened in a room"
+                users = listening.setdefault(room_id, {})
+                for subscriber in subscribers:
+                    named = subscriber.named
+                    users[named.user_id] = None
+                    seats.setdefault(Seat(room_id, named.user_id, named.session_id), []).append(subscriber)
+        rooms = list(listening)
+        outside = await self._lost(snapshot, seats)
+        if is_last:
+            changed = stream.changes_among(each.event for each in due)
+        else:
+            changed = await snapshot.read(
+                lambda connection: stream.changes(connection, self._workspace_id, rooms, own.position)
+            )
         known = await snapshot.read(lambda connection: stream.rooms_of_events(connection, self._workspace_id, rooms))
-        messages = await snapshot.read(
-            lambda connection: stream.messages_of_events(connection, self._workspace_id, events)
+        subjects = Subjects(
+            await snapshot.read(lambda connection: stream.messages_of_events(connection, self._workspace_id, heard)),
+            await snapshot.read(
+                lambda connection: stream.participants_of_events(connection, self._workspace_id, heard)
+            ),
         )
-        listening: dict[UUID, list[UUID]] = {room: [] for room in rooms}
-        for subscriber in receiving:
-            listening[subscriber.room_id].append(subscriber.named.user_id)
         return Batch(
             snapshot,
-            messages,
+            Standing(outside, changed),
+            subjects,
             {
                 # One for each room: an execution for it can't meet another room by its loaders.
-                room: Audience(snapshot, self._workspace_id, _only(known, room), listening[room])
-                for room in rooms
+                room: Audience(snapshot, self._workspace_id, _only(known, room), list(users))
+                for room, users in listening.items()
             },
         )
 
     async def _outcomes(
         self,
-        batch: "Batch | None",
+        batch: "Batch",
         event: EventRow,
         group: Group,
-        allowed: Sequence[Subscriber],
+        hearing: Sequence[Subscriber],
         way: Way,
         before: Position,
-    ) -> list[tuple[Subscriber, bytes]]:
+    ) -> list[tuple[Subscriber, Outcome]]:
         """What each of them is to be given: one execution for all whose result is the same."""
         results: list[Shared] = []
-        outcomes = []
+        outcomes: list[tuple[Subscriber, Outcome]] = []
         late: list[Subscriber] = []
 
         def shared(subscriber: Subscriber) -> Shared | None:
@@ -221,18 +250,19 @@ class Delivery:
             return next((each for each in results if each.looks.hold_for(subscriber.viewer)), None)
 
         def take(subscriber: Subscriber, result: Shared) -> None:
-            outcomes.append((subscriber, result.payload))
+            end = End.DEPARTED if _ends(event, subscriber) else None
+            if result.payload is not None or end is not None:
+                outcomes.append((subscriber, Outcome(result.payload, end)))
             if len(result.users) <= FEW:
                 result.users.add(subscriber.named.user_id)
                 result.takers.append(subscriber)
 
-        for subscriber in allowed:
+        for subscriber in hearing:
             result = shared(subscriber)
             if result is None and way.spent(subscriber.named.user_id):
                 late.append(subscriber)
                 continue
             if result is None:
-                assert batch is not None, "there are groups"
                 assert subscriber.viewer is not None, "nothing is owed to who is not judged"
                 result = await self._execute(batch, event, group, subscriber.viewer)
                 results.append(result)
@@ -251,21 +281,27 @@ class Delivery:
         return outcomes
 
     async def _execute(self, batch: "Batch", event: EventRow, group: Group, viewer: Viewer) -> Shared:
-        assert event.room_id is not None
-        self._counts.executions += 1
         reads = batch.snapshot.reads
+        assert event.room_id is not None, "it happened in a room"
         # Loaders are fresh for each execution: what one has read is no other's.
         context = EventContext(self._process, batch.snapshot, viewer, batch.audiences[event.room_id])
+        payload: bytes | None = None
         # What an error has swept away was executed, too.
         whole = False
         try:
-            executor = group.executor.build_per_event_executor(batch.root(event))
-            executor.context_value = context
-            result = await executed(executor)
-            for failure in result.errors or ():
-                _unless_unreachable(failure)
-            payload = encoded(result)
-            whole = not result.errors
+            telling = stream.telling(event, group.key.topic, context)
+            root = telling and told(event, telling, batch.subjects)
+            if root is None:
+                whole = True
+            else:
+                self._counts.executions += 1
+                executor = group.executor.build_per_event_executor(root)
+                executor.context_value = context
+                result = await executed(executor)
+                for failure in result.errors or ():
+                    _unless_unreachable(failure)
+                payload = encoded(result)
+                whole = not result.errors
         except UNREACHABLE:
             raise
         except Exception as fault:
@@ -273,25 +309,32 @@ class Delivery:
             payload = encode({"errors": [error.unexpected(fault)], "data": None})
         spent = context.loaders.budget.spent
         context.loaders.forget()
-        written = len(payload) if whole else max(len(payload), VALUE * group.key.values)
+        written = len(payload or b"") if whole else max(len(payload or b""), VALUE * group.key.values)
         return Shared(context.looks, payload, written + spent + READ * (batch.snapshot.reads - reads))
 
 
+def _ends(event: EventRow, subscriber: Subscriber) -> bool:
+    """Whether a stream of one room ends with its viewer's departure."""
+    return subscriber.room_id is not None and stream.leaves(event, subscriber.named.user_id)
+
+
 async def _hand_out(
-    event: EventRow, outcomes: Sequence[tuple[Subscriber, bytes]], give: Callable[[Subscriber, EventRow, Outcome], None]
+    event: EventRow,
+    outcomes: Sequence[tuple[Subscriber, Outcome]],
+    give: Callable[[Subscriber, EventRow, Outcome], None],
 ) -> None:
     """Only once all executions are done, and to all sockets of one user side by side: the time between one's own frames
     would else tell how many others listen. Users come in an order that is new each time."""
-    by_user: dict[UUID, list[tuple[Subscriber, bytes]]] = {}
-    for subscriber, payload in outcomes:
-        by_user.setdefault(subscriber.named.user_id, []).append((subscriber, payload))
+    by_user: dict[UUID, list[tuple[Subscriber, Outcome]]] = {}
+    for subscriber, outcome in outcomes:
+        by_user.setdefault(subscriber.named.user_id, []).append((subscriber, outcome))
     users = list(by_user)
     random.shuffle(users)  # nothing secret hangs on it
     given = 0
     for user in users:
-        for subscriber, payload in by_user[user]:
+        for subscriber, outcome in by_user[user]:
             if not (subscriber.ended or subscriber.paused):
-                give(subscriber, event, payload)
+                give(subscriber, event, outcome)
         given += len(by_user[user])
         if given >= _BREATH:
             given = 0
@@ -302,11 +345,12 @@ class Batch(NamedTuple):
     """What all executions for a batch of events stand on."""
 
     snapshot: Snapshot
-    messages: dict[tuple[UUID | None, int | None], MessageRow]
+    standing: Standing
+    subjects: Subjects
     audiences: dict[UUID, Audience]
 
-    def root(self, event: EventRow) -> Any:
-        return message_added(event, self.messages[event.room_id, event.sequence])
+    def hears(self, event: EventRow, subscriber: Subscriber) -> bool:
+        return self.standing.hears(event, subscriber.key.topic, subscriber.named.user_id, subscriber.since)
 
 
 def _only(rooms: dict[UUID, RoomRow], room_id: UUID) -> dict[UUID, RoomRow]:

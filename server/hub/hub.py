@@ -10,20 +10,21 @@ from uuid import UUID
 
 from graphql import ExecutionResult, GraphQLError, create_source_event_stream
 
+from models.connection import UNREACHABLE
 from models.event import Position
 from resolvers import stream
 from resolvers.errors import Unauthenticated
 from resolvers.process import Process
 from resolvers.session import authenticate
 from resolvers.snapshot import Snapshot
-from resolvers.stream import RoomTopic
+from resolvers.stream import Topic
 from resolvers.tokens import Named
 from schema.context import Context
 from server import fault
 from server.graphql import error
 from server.graphql.execution import Execution, Prepared
 from server.graphql.streams import Outlet, Rejected, Unavailable
-from server.hub.delivery import UNREACHABLE, Counts
+from server.hub.delivery import Counts
 from server.hub.kept import Kept
 from server.hub.subscriber import Key, Subscriber
 from server.hub.turns import Turns
@@ -105,7 +106,7 @@ class Hub:
         return subscriber
 
     async def _begin(self, prepared: Prepared, who: Named | None, outlet: Outlet) -> Subscriber:
-        async def follow(topic: RoomTopic, after: str | None) -> AsyncIterator[Any]:
+        async def follow(topic: Topic, after: str | None) -> AsyncIterator[Any]:
             if who is None:
                 raise Unauthenticated
             position = stream.resumed(self._process, who.workspace_id, after)

@@ -12,13 +12,14 @@ from uuid import UUID
 
 from graphql.execution import Executor
 
+from models.connection import UNREACHABLE
 from models.event import EventRow, Position
 from resolvers import stream
 from resolvers.process import Process
 from resolvers.snapshot import Snapshot
 from server import fault
 from server.hub.allowance import SECONDS, STRETCH, Allowance
-from server.hub.delivery import UNREACHABLE, Counts, Delivery
+from server.hub.delivery import Counts, Delivery
 from server.hub.roster import Roster
 from server.hub.subscriber import Outcome, Subscriber
 from server.hub.turns import Lane, Turns
@@ -161,16 +162,18 @@ class Replay:
                 if subscriber.at not in there:
                     subscriber.expire()
             # A sign-in that has ended between two pages was told to nobody.
-            await self._delivery.see_rights(snapshot, cohort, way.bar)
+            await self._delivery.see_sessions(snapshot, cohort)
             start = min((each.at for each in cohort if not each.ended), default=None)
             if start is None:
                 return cohort[0].at, True, True
             page = await snapshot.read(
-                lambda connection: stream.log_of_rooms(
-                    connection, self._workspace_id, start, roster.rooms(), limit=PAGE, span=SPAN
+                lambda connection: stream.log_about(
+                    connection, self._workspace_id, start, roster.rooms, roster.users, limit=PAGE, span=SPAN
                 )
             )
-            given = await self._delivery.deliver(snapshot, start, page.events, roster, way, seconds=PAGE_SECONDS)
+            given = await self._delivery.deliver(
+                snapshot, start, page.events, roster, way, is_last=page.is_last, seconds=PAGE_SECONDS
+            )
         finally:
             await snapshot.close()
         if page.events and given != page.events[-1].at:
@@ -225,9 +228,6 @@ class _Page:
 
     def owed(self, subscriber: Subscriber, position: int) -> bool:
         return subscriber.is_owed(position)
-
-    def bar(self, subscriber: Subscriber) -> None:
-        subscriber.bar()
 
     def give(self, subscriber: Subscriber, event: EventRow, outcome: Outcome) -> None:
         if subscriber.outlet.full:

@@ -9,20 +9,24 @@ from graphql import GraphQLError
 
 from models.event import Position
 from resolvers.errors import CursorExpired, ParleyError
-from resolvers.stream import End, RoomTopic, Seat
+from resolvers.stream import End, Seat, Topic
 from resolvers.tokens import Named
 from resolvers.viewer import Viewer
 from server.graphql import error
 from server.graphql.streams import Outlet
 
-# What an event is to a subscriber: the result of an execution, or the end.
-Outcome = bytes | End
+
+class Outcome(NamedTuple):
+    """What an event is to a subscriber: the result of an execution, or the end, or the one and then the other."""
+
+    payload: bytes | None
+    end: End | None = None
 
 
 class Key(NamedTuple):
     """What makes subscriptions one group: the stream, the document, and the variables that the selection uses."""
 
-    topic: RoomTopic
+    topic: Topic
     document: str
     operation: str | None
     variables: str
@@ -36,8 +40,6 @@ class Subscriber(AsyncIterator[Any]):
     at        the event up to which everything has been given, or was there before
     since     the newest event when it was let in; a departure after it ends the stream
     viewer    None until it is judged
-    barred    it was found outside its room: nothing more comes but its departure, also when it is added again before
-              that is read; else there would be a hole in what it was given
     waiting   what happens while it is being let in; None: what happens is left to the log
     paused    its client has too much to take; the replay goes on later
     """
@@ -47,7 +49,6 @@ class Subscriber(AsyncIterator[Any]):
         "_on_end",
         "after",
         "at",
-        "barred",
         "judged",
         "key",
         "live",
@@ -70,7 +71,6 @@ class Subscriber(AsyncIterator[Any]):
         self.at = after or Position(0, 0)
         self.since = 0
         self.live = False
-        self.barred = False
         self.paused = False
         self.waiting: list[tuple[Position, Outcome]] | None = None
         self.judged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -81,7 +81,8 @@ class Subscriber(AsyncIterator[Any]):
         raise NotImplementedError("the hub executes a stream for many at once; nobody iterates over it")
 
     @property
-    def room_id(self) -> UUID:
+    def room_id(self) -> UUID | None:
+        """None: it listens to all rooms of its user."""
         return self.key.topic.room_id
 
     @property
@@ -99,17 +100,6 @@ class Subscriber(AsyncIterator[Any]):
         hears = self.live or self.waiting is not None
         return hears and self.viewer is not None and position > self.since and self.is_owed(position)
 
-    def bar(self) -> None:
-        self.barred = True
-
-    def bar_live(self) -> None:
-        """The same by what the reader has found. A page of the log that is being given has a snapshot of its own, and
-        goes by that: barred in its middle, there would be a hole in it."""
-        if self.live:
-            self.barred = True
-        else:
-            self.waiting = None
-
     def on_end(self, forget: Callable[["Subscriber"], None]) -> None:
         if self._ended:
             forget(self)
@@ -120,12 +110,12 @@ class Subscriber(AsyncIterator[Any]):
         """Hand over an event, or the end that comes with it; one that was given before is dropped."""
         if self._ended or at.position <= self.at.position:
             return
-        if isinstance(outcome, End):
-            self.end(outcome)
-        elif self.outlet.next(outcome):
-            self.at = at
-        else:
+        if outcome.payload is not None and not self.outlet.next(outcome.payload):
             self.close()
+            return
+        self.at = at
+        if outcome.end is not None:
+            self.end(outcome.end)
 
     def go_live(self, at: Position) -> None:
         """Everything up to this event has been given; what has happened since comes now, and then the rest as it

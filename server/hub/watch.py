@@ -14,6 +14,7 @@ from uuid import UUID
 
 from graphql.execution import Executor
 
+from models.connection import UNREACHABLE
 from models.event import EventRow, Position
 from resolvers import stream
 from resolvers.errors import CursorExpired, ParleyError, Unauthenticated
@@ -23,7 +24,7 @@ from resolvers.snapshot import ANSWER_SECONDS, Snapshot
 from resolvers.viewer import Viewer
 from server import fault
 from server.hub.allowance import STRETCH, Allowance
-from server.hub.delivery import UNREACHABLE, Counts, Delivery
+from server.hub.delivery import Counts, Delivery
 from server.hub.replay import Replay
 from server.hub.roster import Roster
 from server.hub.subscriber import Outcome, Subscriber
@@ -56,6 +57,7 @@ class Watch:
         self._replay = Replay(process, workspace_id, self._delivery, self._roster, counts, turns, self._note)
         # Live from an event on that the reader has not come to yet.
         self._ahead: set[Subscriber] = set()
+        self._unjudged: set[Subscriber] = set()
         self._way = _Live(self._roster)
         self._arrivals: list[Subscriber] = []
         self._arrived = asyncio.Event()
@@ -114,10 +116,12 @@ class Watch:
 
     def _register(self, subscriber: Subscriber) -> None:
         subscriber.waiting = []
+        self._unjudged.add(subscriber)
         self._roster.add(subscriber, self._executors[subscriber])
 
     def _forget(self, subscriber: Subscriber) -> None:
         self._ahead.discard(subscriber)
+        self._unjudged.discard(subscriber)
         self._roster.discard(subscriber)
         self._executors.pop(subscriber, None)
 
@@ -159,6 +163,7 @@ class Watch:
             subscriber.judged.set_exception(verdict)
             return
         executor = self._executors.pop(subscriber)
+        self._unjudged.discard(subscriber)
         subscriber.viewer = verdict
         subscriber.since = at.position
         if subscriber.after is None:
@@ -201,7 +206,13 @@ class Watch:
                 self._see_history(events)
                 self._leave_to_the_log(events)
                 self.at = await self._delivery.deliver(
-                    snapshot, own, events, self._roster, self._way, seconds=BATCH_SECONDS
+                    snapshot,
+                    own,
+                    events,
+                    self._roster,
+                    self._way,
+                    is_last=len(events) < BATCH,
+                    seconds=BATCH_SECONDS,
                 )
             return len(events) == BATCH or (bool(events) and self.at != events[-1].at)
         except CursorExpired:
@@ -227,11 +238,10 @@ class Watch:
 
     def _leave_to_the_log(self, events: Sequence[EventRow]) -> None:
         """Nobody knows yet as whom to execute for those who are not judged: they get what they are owed by the log."""
-        for event in events:
-            for group in self._roster.told(event):
-                for subscriber in group.subscribers:
-                    if subscriber.viewer is None:
-                        subscriber.waiting = None
+        rooms = {event.room_id for event in events}
+        for subscriber in self._unjudged:
+            if subscriber.room_id is None or subscriber.room_id in rooms:
+                subscriber.waiting = None
 
     def _expire(self) -> None:
         """The database has another history than the one that was read: a dump was restored, or a failover has lost
@@ -272,9 +282,6 @@ class _Live:
 
     def owed(self, subscriber: Subscriber, position: int) -> bool:
         return subscriber.is_owed_live(position)
-
-    def bar(self, subscriber: Subscriber) -> None:
-        subscriber.bar_live()
 
     def give(self, subscriber: Subscriber, event: EventRow, outcome: Outcome) -> None:
         if subscriber.live:

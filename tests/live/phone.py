@@ -62,8 +62,12 @@ class Phone:
         self._room.set()
 
     @property
+    def told(self) -> list[Any]:
+        return [json.loads(payload) for payload in self.payloads]
+
+    @property
     def events(self) -> list[Any]:
-        return [json.loads(payload)["data"]["messageAdded"] for payload in self.payloads]
+        return [each["data"]["messageAdded"] for each in self.told]
 
     @property
     def texts(self) -> list[str]:
@@ -112,8 +116,11 @@ class Switchboard:
         Raises:
             Rejected, Unauthenticated: as the hub does.
         """
-        phone = more.pop("phone", None) or Phone()
-        variables = {"room": room, "after": after, **more}
+        return await self.follow(person, query, room=room, after=after, **more)
+
+    async def follow(self, person: Person, query: str, **variables: Any) -> Phone:
+        """The same by any document."""
+        phone = variables.pop("phone", None) or Phone()
         prepared = self.execution.prepare(Asked(query, None, variables, {}))
         who = None if person.token is None else self.execution.engine.identify(person.token)
         phone.stream = await self.hub.subscribe(prepared, who, phone)

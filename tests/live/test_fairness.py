@@ -80,7 +80,7 @@ class TestTheLiveLine:
         room = await ada.make_room(ben, cleo)
         light, heavy = await live.call(ben, room), await live.call(cleo, room, query=HEAVY)
         reader(live, ada)._way._allowance = Spent(cleo)
-        held = Hold(monkeypatch, stream, "log_of_rooms")
+        held = Hold(monkeypatch, stream, "log_about")
         for text in numbered(5):
             await ada.send(room, text)
         await held.reached.wait()
@@ -154,7 +154,7 @@ class TestTheLiveLine:
         room = await ada.make_room(cleo)
         phone = await live.call(cleo, room)
         reader(live, ada)._way._allowance = Spent(cleo)
-        held = Hold(monkeypatch, stream, "log_of_rooms", behind=False)
+        held = Hold(monkeypatch, stream, "log_about", behind=False)
         await ada.send(room, "Before")
         await held.reached.wait()
         await ada.done("removeParticipant", {"roomId": room, "userId": cleo.id})
@@ -170,7 +170,7 @@ class TestTheLiveLine:
         room = await ada.make_room(cleo)
         cursor = await cursor_of(cleo)
         await ada.send(room, "Number 0")
-        held = Hold(monkeypatch, stream, "log_of_rooms", behind=True)
+        held = Hold(monkeypatch, stream, "log_about", behind=True)
         phone = await live.call(cleo, room, cursor)
         await held.reached.wait()
         reader(live, ada)._way._allowance = Spent(cleo)
@@ -235,7 +235,7 @@ class TestTheLog:
         cursors = {person: await cursor_of(person) for person in (ben, cleo, zoe)}
         for sender, room in rooms.items():
             await sender.send(room, "Missed")
-        held = Hold(monkeypatch, stream, "log_of_rooms")
+        held = Hold(monkeypatch, stream, "log_about")
         greedy = []
         for _ in range(5):
             greedy.append(await live.call(cleo, rooms[ada], cursors[cleo], query=HEAVY))

@@ -166,7 +166,7 @@ class TestSubscribingHasNoGap:
         await live.call(ada, room)
         cursor = await cursor_of(cleo)
         await ada.send(room, "In the log")
-        held = Hold(monkeypatch, stream, "log_of_rooms", behind=True)
+        held = Hold(monkeypatch, stream, "log_about", behind=True)
         phone = await live.call(cleo, room, cursor)
         await held.reached.wait()
         await ada.send(room, "While it is read")
@@ -301,7 +301,7 @@ class TestRemovals:
         for text in ("One", "Two"):
             await ada.send(room, text)
         await has_read(live, ada, process)
-        held = Hold(monkeypatch, stream, "log_of_rooms", behind=True)
+        held = Hold(monkeypatch, stream, "log_about", behind=True)
         phone = await live.call(cleo, room, cursor)
         await held.reached.wait()
         paging = Hold(monkeypatch, stream, "messages_of_events")
@@ -338,7 +338,7 @@ class TestRemovals:
         cursor = await cursor_of(cleo)
         for text in ("One", "Two", "Three"):
             await ada.send(room, text)
-        held = Hold(monkeypatch, stream, "log_of_rooms", behind=True)
+        held = Hold(monkeypatch, stream, "log_about", behind=True)
         phone = await live.call(cleo, room, cursor)
         await held.reached.wait()
         await ada.done("removeParticipant", {"roomId": room, "userId": cleo.id})
@@ -527,7 +527,7 @@ class TestTheReader:
         room = await ada.make_room(cleo)
         cursor = await cursor_of(cleo)
         await ada.send(room, "Missed")
-        held = Hold(monkeypatch, stream, "log_of_rooms")
+        held = Hold(monkeypatch, stream, "log_about")
         first = await live.call(cleo, room, cursor)
         await held.reached.wait()
         # One user's pages are read one at a time.

@@ -407,7 +407,7 @@ class TestDelivery:
         texts = [f"Number {number}" for number in range(5)]
         for text in texts:
             await ada.send(room, text)
-        pages = stream.log_of_rooms
+        pages = stream.log_about
         asked = []
 
         async def silenced(*arguments: Any, **more: Any) -> Any:
@@ -416,7 +416,7 @@ class TestDelivery:
                 relay.answers.fall_silent(loses=cut)
             return await pages(*arguments, **more)
 
-        monkeypatch.setattr(stream, "log_of_rooms", silenced)
+        monkeypatch.setattr(stream, "log_about", silenced)
         phone = await live.call(cleo, room, cursor)
         await loses_a_connection(line)
         assert phone.texts == texts[:2]
