@@ -14,8 +14,6 @@ TYPES_TO_COME = {
     *("Portal", "PortalEdge", "PortalConnection", "Attachment", "AttachmentKind", "ThumbnailSize", "Upload"),
     *("ReadReceipt", "ReadReceiptEdge", "ReadReceiptConnection"),
     *("MessageSearchEdge", "MessageSearchConnection", "SnippetPart", "Typing"),
-    *("MessageUpdated", "MessageDeleted", "RoomUpdated", "RoomRead"),
-    *("ReadReceiptUpdated", "ParticipantAdded", "ParticipantRemoved", "RoomJoined", "RoomLeft"),
     *("UploadTarget", "HttpHeader"),
 }
 MUTATIONS_TO_COME = {
@@ -29,7 +27,7 @@ FIELDS_TO_COME = {
     "Message": {"attachments", "readBy"},
     "Query": {"searchMessages", "portal", "portals"},
     "Mutation": MUTATIONS_TO_COME,
-    "Subscription": {"roomEvents", "viewerEvents", "typing"},
+    "Subscription": {"typing"},
     "RoomFilter": {"portalId", "unread"},
     "CreateRoomInput": {"portalId", "autoInvite"},
     "SendMessageInput": {"attachmentIds"},
