@@ -258,3 +258,38 @@ changes_of_membership = Statement(
     .group_by(events.c.room_id, events.c.user_id),
     Change,
 )
+
+# The retention. The first events of a line are its oldest; the newest of those that are too old stays, since it may be
+# what a good cursor names. So a line has too much when its second event is too old, and one step of the index tells.
+_old = events.c.occurred_at < sa.func.statement_timestamp() - sa.func.make_interval(
+    0, 0, 0, sa.cast(integer("days"), sa.Integer())
+)
+_second = (
+    sa.select(_old.label("old"))
+    .where(events.c.workspace_id == lines.c.workspace_id)
+    .order_by(events.c.position)
+    .offset(1)
+    .limit(1)
+    .lateral("second")
+)
+lines_past_retention = Statement(
+    sa.select(lines.c.workspace_id).select_from(lines.join(_second, sa.true())).where(_second.c.old), scalar
+)
+
+_oldest = (
+    sa.select(events.c.position, _old.label("old"))
+    .where(of_workspace)
+    .order_by(events.c.position)
+    .limit(integer("limit"))
+    .subquery("oldest")
+)
+# Clocks that were set back don't matter: it is a prefix that goes, up to the first event that is young.
+_first_young = sa.select(sa.func.min(_oldest.c.position)).where(~_oldest.c.old).scalar_subquery()
+_kept_from = (
+    sa.select(sa.func.max(_oldest.c.position))
+    .where(sa.or_(_first_young.is_(None), _oldest.c.position < _first_young))
+    .scalar_subquery()
+)
+sweep_events = Statement(
+    sa.delete(events).where(of_workspace, events.c.position < _kept_from).returning(events.c.position), scalar
+)

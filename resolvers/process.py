@@ -30,3 +30,4 @@ class Process:
     refresh_token_seconds: int
     lock_timeout_ms: int
     idle_transaction_timeout_ms: int
+    event_retention_days: int

@@ -60,10 +60,11 @@ def make_process(
         queue=queue,
         publish=publish,
         marks_moved=marks_moved,
-        cursors=Sealer([secret]),
+        cursors=Sealer([secret, *settings.former_secrets]),
         token_key=derived(secret, "access token"),
         access_token_seconds=settings.access_token_seconds,
         refresh_token_seconds=settings.refresh_token_seconds,
         lock_timeout_ms=settings.lock_timeout_ms,
         idle_transaction_timeout_ms=settings.idle_transaction_timeout_ms,
+        event_retention_days=settings.event_retention_days,
     )

@@ -47,6 +47,7 @@ class Settings(BaseSettings):
 
     data_dir: Path = Path(".parley")
     secret_key: SecretStr | None = None
+    former_secret_keys: SecretStr | None = None
 
     database_url: SecretStr | None = None
     database_pool_size: Annotated[int, Field(ge=1, le=1000)] = 10
@@ -63,11 +64,12 @@ class Settings(BaseSettings):
 
     access_token_seconds: Annotated[int, Field(ge=10, le=86_400)] = 900
     refresh_token_seconds: Annotated[int, Field(ge=60, le=31_536_000)] = 2_592_000
+    event_retention_days: Annotated[int, Field(ge=1, le=3650)] = 30
 
     @field_validator("allowed_origins", "trusted_proxies", mode="before")
     @classmethod
     def _split_at_commas(cls, value: object) -> object:
-        return [word.strip() for word in value.split(",") if word.strip()] if isinstance(value, str) else value
+        return _words(value) if isinstance(value, str) else value
 
     @field_validator("public_url")
     @classmethod
@@ -100,6 +102,13 @@ class Settings(BaseSettings):
     def _is_long(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value()) < SECRET_LENGTH:
             raise ValueError(f"must have {SECRET_LENGTH} characters or more")
+        return value
+
+    @field_validator("former_secret_keys")
+    @classmethod
+    def _are_long(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and any(len(each) < SECRET_LENGTH for each in _words(value.get_secret_value())):
+            raise ValueError(f"must have {SECRET_LENGTH} characters or more each, with commas between")
         return value
 
     @field_validator("database_url", "valkey_url", "broker_url", "smtp_url")
@@ -152,6 +161,12 @@ class Settings(BaseSettings):
         if self.secret_key is None:
             raise SettingsError(f"{variable('secret_key')} is not set")
         return self.secret_key.get_secret_value().encode()
+
+    @property
+    def former_secrets(self) -> tuple[bytes, ...]:
+        """Secrets of before: cursors that were sealed with them are still good."""
+        former = self.former_secret_keys
+        return () if former is None else tuple(each.encode() for each in _words(former.get_secret_value()))
 
     @property
     def embedded_database(self) -> bool:
@@ -267,6 +282,10 @@ def _explained(detail: Any) -> str:
     if not detail["loc"]:
         return says
     return f"{variable(str(detail['loc'][0]))}: {says[0].lower()}{says[1:]}"
+
+
+def _words(value: str) -> list[str]:
+    return [word.strip() for word in value.split(",") if word.strip()]
 
 
 def _written(value: object) -> str:

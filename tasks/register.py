@@ -6,7 +6,7 @@ from uuid import UUID
 
 from celery import Celery
 
-from resolvers import read_mark, session, work
+from resolvers import event, read_mark, session, work
 from resolvers.process import Process
 
 Run = Callable[[Callable[[Process], Awaitable[Any]]], Any]
@@ -31,8 +31,13 @@ def register(app: Celery, run: Run) -> None:
     def tell_read_marks() -> None:
         run(read_mark.tell_what_is_left)
 
+    @app.task(name="events.sweep")
+    def sweep_events() -> None:
+        run(event.sweep)
+
     app.conf.beat_schedule = {
         "sweep expired sessions": {"task": "sessions.sweep_expired", "schedule": 60.0},
         "sweep due work": {"task": "work.sweep_due", "schedule": 10.0},
+        "sweep events past the retention": {"task": "events.sweep", "schedule": 3600.0},
         "tell read marks": {"task": "read_marks.tell_what_is_left", "schedule": 5.0},
     }

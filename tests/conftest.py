@@ -61,6 +61,7 @@ def make_process(
         refresh_token_seconds=30 * 86400,
         lock_timeout_ms=10_000,
         idle_transaction_timeout_ms=30_000,
+        event_retention_days=30,
     )
 
 
