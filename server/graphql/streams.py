@@ -3,8 +3,13 @@
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from server.graphql.error import Told
+from server.graphql.error import Told, told
 from server.graphql.execution import Prepared
+
+# How a subscription ends whose client is too far behind; and one that is not to be resumed, as it would meet the same
+# result again.
+TOO_SLOW = told("This client reads too slowly. Subscribe again behind the last cursor that it has.", "RATE_LIMITED")
+TOO_LARGE = told("A result of this subscription is larger than a connection carries.", "QUERY_TOO_COMPLEX")
 
 
 class Rejected(Exception):

@@ -18,6 +18,7 @@ from server.http.graphql import GraphQL
 from server.http.health import Ready, healthz, readyz
 from server.http.navigation import Navigation, Page
 from server.http.plain import http_error
+from server.sse.endpoint import EventStream
 from server.websocket.entry import GraphQLSocket
 from server.websocket.service import Bounds, Service
 
@@ -59,6 +60,7 @@ def build_app(
         routes=[
             Route("/graphql", graphql if page is None else Navigation(graphql, page)),
             WebSocketRoute("/graphql", GraphQLSocket(service, allowed_origins)),
+            Route("/graphql/stream", EventStream(service)),
             Route("/healthz", healthz),
             Route("/readyz", readyz(ready)),
             *routes,

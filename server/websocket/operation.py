@@ -6,17 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from server import fault
-from server.graphql.error import Told, told
-from server.graphql.streams import Stream
+from server.graphql.error import Told
+from server.graphql.streams import TOO_LARGE, TOO_SLOW, Stream
 from server.websocket.frame import Frames
 from server.websocket.outgoing import Outgoing
 
 log = logging.getLogger("parley.websocket")
-
-_TOO_SLOW = told("This client reads too slowly. Subscribe again behind the last cursor that it has.", "RATE_LIMITED")
-
-# Not to be resumed: it would meet the same result again.
-_TOO_LARGE = told("A result of this subscription is larger than a connection carries.", "QUERY_TOO_COMPLEX")
 
 
 class Operation:
@@ -48,7 +43,7 @@ class Operation:
         frame = self._frames.next(payload)
         if self._outgoing.put(frame, self):
             return True
-        self.error([_TOO_SLOW if self._outgoing.holds(frame) else _TOO_LARGE])
+        self.error([TOO_SLOW if self._outgoing.holds(frame) else TOO_LARGE])
         return False
 
     def result(self, payload: bytes) -> None:

@@ -1,0 +1,183 @@
+"""/graphql/stream: operations whose results come as events (graphql-sse's protocol, distinct connections mode).
+
+https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md
+
+What is no request, and a token that is bad, has a status of its own, as at /graphql. Whatever is wrong with the
+operation is told in the stream: to an EventSource, a status other than 200 is the end for good.
+"""
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+from graphql import OperationType
+from starlette.types import Receive, Scope, Send
+
+from server.graphql import error
+from server.graphql.bearer import token
+from server.graphql.document import Invalid
+from server.graphql.execution import Prepared
+from server.graphql.payload import encode
+from server.graphql.streams import Rejected, Stream, Unavailable
+from server.http.request import Gone, Head, Headers, Refused, linked, posted
+from server.sse.outlet import EventOutlet
+from server.websocket.service import Service
+
+_HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),  # nginx would hold events back
+]
+
+
+class Ended(Exception):
+    """The request is answered with a status, as JSON."""
+
+    def __init__(self, status: int, told: error.Told, headers: Headers = ()) -> None:
+        super().__init__()
+        self.status = status
+        self.told = told
+        self.headers = headers
+
+
+class EventStream:
+    """The endpoint, as an ASGI application."""
+
+    def __init__(self, service: Service, *, largest_body: int = 1024 * 1024) -> None:
+        self._service = service
+        self._largest_body = largest_body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._serve(scope, receive, send)
+        except Refused as refused:
+            await _answer(send, refused.status, error.told(refused.message, "BAD_USER_INPUT"), refused.headers)
+        except Ended as ended:
+            await _answer(send, ended.status, ended.told, ended.headers)
+        except (Gone, OSError):
+            pass
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        method = scope["method"]
+        if method not in ("POST", "GET"):
+            raise Refused(405, "GraphQL is streamed by POST and GET.", ((b"allow", b"GET, POST"),))
+        head = Head.of(scope)
+        if head.accept is not None and "text/event-stream" not in head.accept.lower() and "*/*" not in head.accept:
+            raise Refused(406, "Accept must allow text/event-stream.")
+        asked = await posted(head, receive, self._largest_body) if method == "POST" else linked(scope)
+        bounds = self._service.bounds
+        outlet = EventOutlet(most_frames=bounds.frames, most_bytes=bounds.bytes)
+        try:
+            prepared = self._service.execution.prepare(asked)
+        except Invalid as invalid:
+            outlet.error(error.of_request(invalid.errors, invalid.code))
+            await self._stream(send, receive, outlet)
+            return
+        if prepared.operation.type is OperationType.MUTATION and method != "POST":
+            raise Refused(405, "A mutation must be sent by POST.", ((b"allow", b"POST"),))
+        who = self._who(prepared, head)
+        if prepared.operation.type is OperationType.SUBSCRIPTION:
+            await self._subscription(send, receive, prepared, who, outlet)
+        else:
+            await self._result(send, receive, prepared, who, outlet)
+
+    def _who(self, prepared: Prepared, head: Head) -> Any | None:
+        execution = self._service.execution
+
+        def named() -> Any | None:
+            bearer = token(head.authorization)
+            return None if bearer is None else execution.engine.identify(bearer)
+
+        try:
+            return execution.speaks_for(prepared.operation, named)
+        except Exception as raised:
+            raise _ended(raised) from raised
+
+    async def _subscription(
+        self, send: Send, receive: Receive, prepared: Prepared, who: Any | None, outlet: EventOutlet
+    ) -> None:
+        service = self._service
+        if service.streams is None:
+            raise Refused(400, "Subscriptions are not served here.")
+        user = None if who is None else service.execution.engine.user_of(who)
+        if user is not None and not service.enter(user):
+            raise Ended(503, error.told("Too many connections.", "RATE_LIMITED"), ((b"retry-after", b"30"),))
+        stream: Stream | None = None
+        try:
+            try:
+                # Before a byte is answered: it has its position before its client can learn that it is subscribed.
+                stream = await service.streams.subscribe(prepared, who, outlet)
+            except Rejected as rejected:
+                outlet.error(rejected.errors)
+            except Exception as raised:
+                raise _ended(raised) from raised
+            await self._stream(send, receive, outlet)
+        finally:
+            if stream is not None:
+                stream.close()
+            if user is not None:
+                service.leave(user)
+
+    async def _result(
+        self, send: Send, receive: Receive, prepared: Prepared, who: Any | None, outlet: EventOutlet
+    ) -> None:
+        execution = self._service.execution
+
+        async def run() -> None:
+            result = await execution.run(prepared, who)
+            if isinstance(result, list):
+                outlet.error(error.of_request(result, "BAD_USER_INPUT"))
+            else:
+                outlet.result(execution.encoded(prepared, result))
+
+        try:
+            if prepared.operation.type is OperationType.MUTATION:
+                await asyncio.shield(self._service.mutations.start(run()))
+            else:
+                await run()
+        except Exception as raised:
+            code = error.public_code(raised)
+            if code is None or code == "UNAUTHENTICATED":
+                raise _ended(raised) from raised
+            outlet.error([error.told(error.public_message(raised), code)])
+        await self._stream(send, receive, outlet)
+
+    async def _stream(self, send: Send, receive: Receive, outlet: EventOutlet) -> None:
+        watch = asyncio.create_task(_watch(receive, outlet))
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
+            await outlet.write(send)
+        except TimeoutError:
+            pass  # it takes nothing any more
+        finally:
+            outlet.leave()
+            watch.cancel()
+
+
+async def _watch(receive: Receive, outlet: EventOutlet) -> None:
+    with suppress(OSError):
+        while (await receive())["type"] != "http.disconnect":
+            pass
+    outlet.leave()
+
+
+def _ended(raised: Exception) -> Ended:
+    code = error.public_code(raised)
+    if isinstance(raised, Unavailable):
+        return Ended(503, error.told("Try again later.", "INTERNAL_SERVER_ERROR"), ((b"retry-after", b"1"),))
+    if code == "UNAUTHENTICATED":
+        return Ended(401, error.told(error.public_message(raised), code), ((b"www-authenticate", b"Bearer"),))
+    if code is not None:
+        return Ended(400, error.told(error.public_message(raised), code))
+    return Ended(500, error.unexpected(raised))
+
+
+async def _answer(send: Send, status: int, told: error.Told, headers: Headers) -> None:
+    body = encode({"errors": [told]})
+    known = [
+        (b"content-type", b"application/json; charset=utf-8"),
+        (b"content-length", b"%d" % len(body)),
+        (b"cache-control", b"no-store"),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": [*known, *headers]})
+    await send({"type": "http.response.body", "body": body})

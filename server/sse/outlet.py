@@ -1,0 +1,125 @@
+"""What waits to be sent to one client: bounded, in order, written by the request's own task."""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+
+from starlette.types import Send
+
+from server.graphql.error import Told, told
+from server.graphql.payload import encode
+from server.graphql.streams import TOO_LARGE, TOO_SLOW
+
+# A proxy that hears nothing for so long may think that the connection is dead, in seconds.
+KEEP_ALIVE = 12.0
+
+# A client that takes nothing for so long is as good as gone, in seconds.
+STALLED = 30.0
+
+_KEEP_ALIVE = b":\n\n"
+# EventSource tells nobody of an event without data.
+_COMPLETE = b"event: complete\ndata:\n\n"
+
+
+class EventOutlet:
+    """One operation's way to its client, in events (https://html.spec.whatwg.org/multipage/server-sent-events.html)."""
+
+    def __init__(self, *, most_frames: int, most_bytes: int) -> None:
+        self._most_frames = most_frames
+        self._most_bytes = most_bytes
+        self._queue: deque[bytes] = deque()
+        self._bytes = 0
+        self._over = False
+        self._gone = False
+        self._wake = asyncio.Event()
+        self._waiting: list[asyncio.Future[None]] = []
+
+    def next(self, payload: bytes) -> bool:
+        if self._over:
+            return False
+        if len(payload) > self._most_bytes:
+            self.error([TOO_LARGE])
+        elif len(self._queue) >= self._most_frames or self._bytes + len(payload) > self._most_bytes:
+            self.error([TOO_SLOW])
+        else:
+            self._put(_next(payload))
+        return not self._over
+
+    def result(self, payload: bytes) -> None:
+        """The only result. It fits always."""
+        if not self._over:
+            self._put(_next(payload))
+            self.complete()
+
+    def complete(self) -> None:
+        if not self._over:
+            self._put(_COMPLETE)
+            self._end()
+
+    def error(self, errors: Sequence[Told]) -> None:
+        """There are no other messages than results: what ends a stream is told as one."""
+        self.result(encode({"errors": list(errors)}))
+
+    def expel(self, reason: str) -> None:
+        self.error([told(reason, "UNAUTHENTICATED")])
+
+    @property
+    def full(self) -> bool:
+        return not self._over and self._half_full
+
+    async def room(self) -> None:
+        while self._half_full and not self._over:
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiting.append(waiter)
+            await waiter
+
+    def leave(self) -> None:
+        """The client is gone."""
+        self._gone = True
+        self._end()
+
+    async def write(self, send: Send) -> None:
+        """Until the end, or until the client is gone or takes nothing any more."""
+        while not self._gone:
+            while self._queue and not self._gone:
+                # What has gathered meanwhile leaves in one piece.
+                body = b"".join(self._queue)
+                self._queue.clear()
+                async with asyncio.timeout(STALLED):
+                    await send({"type": "http.response.body", "body": body, "more_body": True})
+                self._bytes = sum(map(len, self._queue))
+                self._release()
+            if self._over:
+                break
+            self._wake.clear()
+            try:
+                async with asyncio.timeout(KEEP_ALIVE):
+                    await self._wake.wait()
+            except TimeoutError:
+                self._put(_KEEP_ALIVE)
+        if not self._gone:
+            await send({"type": "http.response.body", "body": b""})
+
+    @property
+    def _half_full(self) -> bool:
+        return len(self._queue) * 2 > self._most_frames or self._bytes * 2 > self._most_bytes
+
+    def _put(self, frame: bytes) -> None:
+        self._queue.append(frame)
+        self._bytes += len(frame)
+        self._wake.set()
+
+    def _end(self) -> None:
+        self._over = True
+        self._wake.set()
+        self._release()
+
+    def _release(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for waiter in waiting:
+            if not waiter.done():
+                waiter.set_result(None)
+
+
+def _next(payload: bytes) -> bytes:
+    return b"event: next\ndata: %b\n\n" % payload
