@@ -10,6 +10,9 @@ import asyncio
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+# In the scope of a request whose response goes on until somebody ends it.
+STREAMING = "parley.streaming"
+
 
 class HttpProtocol(HttpToolsProtocol):
     head_seconds = 10.0
@@ -42,8 +45,22 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self._taking is None:
-            self._see_it_taken()
+        self._see_it_taken()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._see_it_taken()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._see_it_taken()
+
+    def shutdown(self) -> None:
+        """The server stops: a stream would not end by itself. Its client comes again."""
+        if self.scope is not None and STREAMING in self.scope:
+            self.transport.close()
+        else:
+            super().shutdown()
 
     def _await_head(self) -> None:
         self._head = self.loop.call_later(self.head_seconds, self.transport.close)
@@ -55,7 +72,9 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _see_it_taken(self, unsent_before: int | None = None) -> None:
         """To close a transport is to keep what is unsent until it is taken."""
-        self._taking = None
+        if self._taking is not None:
+            self._taking.cancel()
+            self._taking = None
         unsent = self.transport.get_write_buffer_size()
         if unsent and unsent == unsent_before:
             self.transport.abort()

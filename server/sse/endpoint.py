@@ -19,6 +19,7 @@ from server.graphql.document import Invalid
 from server.graphql.execution import Prepared
 from server.graphql.payload import encode
 from server.graphql.streams import Rejected, Stream, Unavailable
+from server.http.protocol import STREAMING
 from server.http.request import Gone, Head, Headers, Refused, linked, posted
 from server.sse.outlet import EventOutlet
 from server.websocket.service import Service
@@ -77,6 +78,7 @@ class EventStream:
             raise Refused(405, "A mutation must be sent by POST.", ((b"allow", b"POST"),))
         who = self._who(prepared, head)
         if prepared.operation.type is OperationType.SUBSCRIPTION:
+            scope[STREAMING] = True
             await self._subscription(send, receive, prepared, who, outlet)
         else:
             await self._result(send, receive, prepared, who, outlet)
@@ -147,8 +149,6 @@ class EventStream:
         try:
             await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
             await outlet.write(send)
-        except TimeoutError:
-            pass  # it takes nothing any more
         finally:
             outlet.leave()
             watch.cancel()

@@ -13,9 +13,6 @@ from server.graphql.streams import TOO_LARGE, TOO_SLOW
 # A proxy that hears nothing for so long may think that the connection is dead, in seconds.
 KEEP_ALIVE = 12.0
 
-# A client that takes nothing for so long is as good as gone, in seconds.
-STALLED = 30.0
-
 _KEEP_ALIVE = b":\n\n"
 # EventSource tells nobody of an event without data.
 _COMPLETE = b"event: complete\ndata:\n\n"
@@ -79,14 +76,13 @@ class EventOutlet:
         self._end()
 
     async def write(self, send: Send) -> None:
-        """Until the end, or until the client is gone or takes nothing any more."""
+        """Until the end, or until the client is gone. One that takes nothing is cut off by the server."""
         while not self._gone:
             while self._queue and not self._gone:
                 # What has gathered meanwhile leaves in one piece.
                 body = b"".join(self._queue)
                 self._queue.clear()
-                async with asyncio.timeout(STALLED):
-                    await send({"type": "http.response.body", "body": body, "more_body": True})
+                await send({"type": "http.response.body", "body": body, "more_body": True})
                 self._bytes = sum(map(len, self._queue))
                 self._release()
             if self._over:

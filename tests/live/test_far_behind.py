@@ -39,7 +39,7 @@ class Pages:
         self.held_to = 0
         self.others: list[int] = []
         self.reached, self._go_on = asyncio.Event(), asyncio.Event()
-        page = stream.log_of_rooms
+        page = stream.log_about
 
         async def held(connection: Any, workspace_id: Any, start: Position, *arguments: Any, **more: Any) -> Any:
             if start.position <= self.held_to:
@@ -49,7 +49,7 @@ class Pages:
                 self.others.append(start.position)
             return await page(connection, workspace_id, start, *arguments, **more)
 
-        monkeypatch.setattr(stream, "log_of_rooms", held)
+        monkeypatch.setattr(stream, "log_about", held)
 
     async def hold(self, process: Process, person: Person) -> None:
         """Those that begin before now."""

@@ -13,6 +13,7 @@ import pytest
 from server.graphql.engine import Unauthenticated
 from server.graphql.error import told
 from server.graphql.streams import Rejected, Unavailable
+from server.http.protocol import HttpProtocol
 from server.sse import outlet as outlets
 from server.websocket.service import Bounds
 from tests.http.toy import GOOD_TOKEN
@@ -215,7 +216,7 @@ async def test_a_result_larger_than_the_bound_ends_the_stream(server: Server, st
 async def test_who_takes_nothing_is_let_go(
     server: Server, streams: ToyStreams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outlets, "STALLED", 0.1)
+    monkeypatch.setattr(HttpProtocol, "taking_seconds", 0.1)
     host, port = server.address.split(":")
     reader, writer = await asyncio.open_connection(host, int(port), limit=1_000)
     body = json.dumps({"query": TICK}).encode()
@@ -242,6 +243,18 @@ async def test_streams_count_as_connections_of_their_user(server: Server, stream
     await until(lambda: streams.feeds[0].closed == 1)
     async with stream(server, headers=SIGNED_IN) as third:
         assert third.response.status_code == 200
+
+
+async def test_when_the_server_stops_streams_end(server: Server, streams: ToyStreams) -> None:
+    async with stream(server) as events:
+        feed = await begun(streams)
+        feed.give(1)
+        await events.next()
+        stopping = asyncio.create_task(server.stop())
+        with pytest.raises(httpx.RemoteProtocolError):
+            await events.next()
+        await asyncio.wait_for(stopping, SECONDS)
+    assert feed.closed == 1
 
 
 class TestNpmsGraphqlSse:
