@@ -10,6 +10,7 @@ import redis.asyncio
 from starlette.applications import Starlette
 
 from server.broadcast import Hints
+from server.connections import Bounds
 from server.engine import ParleyEngine
 from server.explorer.mount import explorer
 from server.graphql.execution import Execution
@@ -21,7 +22,6 @@ from server.settings import Settings, load
 from server.start_page import start_page
 from server.task_queue import TaskQueue
 from server.teller import Teller
-from server.websocket.service import Bounds
 from server.worker import make_app
 
 # Of one process, for live delivery: readers, replays and the sweep.
@@ -91,7 +91,12 @@ def create_app(settings: Settings | None = None) -> Starlette:
         allowed_origins=settings.origins,
         ready=ready,
         streams=hub,
-        bounds=Bounds(init_seconds=settings.connection_init_seconds),
+        bounds=Bounds(
+            init_seconds=settings.connection_init_seconds,
+            seconds=settings.connection_seconds,
+            connections=settings.connections,
+            connections_of_user=settings.connections_of_user,
+        ),
         lifespan=lifespan,
         page=shown.show if shown else None,
         routes=[*start_page(settings), *(shown.routes if shown else [])],

@@ -42,6 +42,9 @@ class Settings(BaseSettings):
     allowed_origins: Words = ()
     trusted_proxies: Words = ()
     connection_init_seconds: Annotated[int, Field(ge=1, le=600)] = 10
+    connection_seconds: Annotated[int, Field(ge=60, le=2_592_000)] = 86_400
+    connections: Annotated[int, Field(ge=1, le=1_000_000)] = 20_000
+    connections_of_user: Annotated[int, Field(ge=1, le=1_000_000)] = 100
     introspection: bool = True
     explorer: bool = True
 

@@ -10,6 +10,7 @@ from starlette.middleware import Middleware
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import Lifespan
 
+from server.connections import Bounds, Service
 from server.graphql.execution import Execution
 from server.graphql.mutations import Mutations
 from server.graphql.streams import Streams
@@ -20,7 +21,6 @@ from server.http.navigation import Navigation, Page
 from server.http.plain import http_error
 from server.sse.endpoint import EventStream
 from server.websocket.entry import GraphQLSocket
-from server.websocket.service import Bounds, Service
 
 
 def build_app(

@@ -13,16 +13,16 @@ from typing import Any
 from graphql import OperationType
 from starlette.types import Receive, Scope, Send
 
+from server.connections import Service
 from server.graphql import error
 from server.graphql.bearer import token
 from server.graphql.document import Invalid
 from server.graphql.execution import Prepared
 from server.graphql.payload import encode
-from server.graphql.streams import Rejected, Stream, Unavailable
+from server.graphql.streams import Rejected, Stream, Streams, Unavailable
 from server.http.protocol import STREAMING
 from server.http.request import Gone, Head, Headers, Refused, linked, posted
 from server.sse.outlet import EventOutlet
-from server.websocket.service import Service
 
 _HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -102,23 +102,39 @@ class EventStream:
         if service.streams is None:
             raise Refused(400, "Subscriptions are not served here.")
         user = None if who is None else service.execution.engine.user_of(who)
-        if user is not None and not service.enter(user):
-            raise Ended(503, error.told("Too many connections.", "RATE_LIMITED"), ((b"retry-after", b"30"),))
+        if not service.open(outlet):
+            raise _too_many()
+        try:
+            if user is not None and not service.enter(user, outlet):
+                raise _too_many()
+            try:
+                await self._follow(send, receive, service.streams, prepared, who, outlet)
+            finally:
+                if user is not None:
+                    service.leave(user, outlet)
+        finally:
+            service.close(outlet)
+
+    async def _follow(
+        self, send: Send, receive: Receive, streams: Streams, prepared: Prepared, who: Any | None, outlet: EventOutlet
+    ) -> None:
         stream: Stream | None = None
         try:
-            try:
-                # Before a byte is answered: it has its position before its client can learn that it is subscribed.
-                stream = await service.streams.subscribe(prepared, who, outlet)
-            except Rejected as rejected:
-                outlet.error(rejected.errors)
-            except Exception as raised:
-                raise _ended(raised) from raised
+            # Before a byte is answered: it has its position before its client can learn that it is subscribed.
+            stream = await streams.subscribe(prepared, who, outlet)
+        except Rejected as rejected:
+            outlet.error(rejected.errors)
+        except Exception as raised:
+            raise _ended(raised) from raised
+        retire = asyncio.get_running_loop().call_later(
+            self._service.bounds.seconds, outlet.expel, "This connection has lived its time."
+        )
+        try:
             await self._stream(send, receive, outlet)
         finally:
+            retire.cancel()
             if stream is not None:
                 stream.close()
-            if user is not None:
-                service.leave(user)
 
     async def _result(
         self, send: Send, receive: Receive, prepared: Prepared, who: Any | None, outlet: EventOutlet
@@ -159,6 +175,10 @@ async def _watch(receive: Receive, outlet: EventOutlet) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
     outlet.leave()
+
+
+def _too_many() -> Ended:
+    return Ended(503, error.told("Too many connections.", "RATE_LIMITED"), ((b"retry-after", b"30"),))
 
 
 def _ended(raised: Exception) -> Ended:

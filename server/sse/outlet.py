@@ -31,6 +31,10 @@ class EventOutlet:
         self._wake = asyncio.Event()
         self._waiting: list[asyncio.Future[None]] = []
 
+    @property
+    def waiting_bytes(self) -> int:
+        return self._bytes
+
     def next(self, payload: bytes) -> bool:
         if self._over:
             return False

@@ -19,6 +19,7 @@ from graphql import OperationType
 from starlette.types import Receive, Send
 
 from server import fault
+from server.connections import Service
 from server.graphql import error
 from server.graphql.asked import Asked
 from server.graphql.bearer import token
@@ -43,7 +44,6 @@ from server.websocket.operation import Operation
 from server.websocket.outgoing import Gone, Outgoing
 from server.websocket.pongs import Pongs
 from server.websocket.protocol import Straight
-from server.websocket.service import Service
 
 log = logging.getLogger("parley.websocket")
 
@@ -89,7 +89,8 @@ class Connection:
 
     async def run(self) -> None:
         """Until the socket is closed, by whomever."""
-        timer = asyncio.get_running_loop().call_later(self._service.bounds.init_seconds, self._hurry)
+        bounds, loop = self._service.bounds, asyncio.get_running_loop()
+        timers = loop.call_later(bounds.init_seconds, self._hurry), loop.call_later(bounds.seconds, self._retire)
         writer = asyncio.create_task(self._write())
         self._reader = asyncio.create_task(self._read())
         try:
@@ -98,7 +99,8 @@ class Connection:
                 await asyncio.wait((writer,), timeout=_FAREWELL)
         finally:
             self._closing = True
-            timer.cancel()
+            for timer in timers:
+                timer.cancel()
             self._leave()
             ending = {self._reader, writer, *self._tasks}
             for task in ending:
@@ -131,6 +133,10 @@ class Connection:
     def _hurry(self) -> None:
         if not self._initialised:
             self.close(TOO_LATE)
+
+    def _retire(self) -> None:
+        """A client asks for its token again when it connects anew."""
+        self.close(forbidden("This connection has lived its time."))
 
     async def _write(self) -> None:
         try:

@@ -8,10 +8,10 @@ from contextlib import suppress
 from starlette.types import Receive, Scope, Send
 
 from server import fault
-from server.websocket.closing import BROKEN, NOT_ACCEPTABLE, Close
+from server.connections import Service
+from server.websocket.closing import BROKEN, NOT_ACCEPTABLE, TOO_MANY, Close
 from server.websocket.connection import Connection
 from server.websocket.protocol import EXTENSION
-from server.websocket.service import Service
 
 log = logging.getLogger("parley.websocket")
 
@@ -45,8 +45,15 @@ class GraphQLSocket:
             await _close(send, NOT_ACCEPTABLE)
         else:
             await send({"type": "websocket.accept", "subprotocol": PROTOCOL})
-            straight = scope.get("extensions", {}).get(EXTENSION, {}).get("straight")
-            await Connection(self._service, receive, send, straight).run()
+            socket = id(scope)
+            if not self._service.open(socket):
+                await _close(send, TOO_MANY)
+                return
+            try:
+                straight = scope.get("extensions", {}).get(EXTENSION, {}).get("straight")
+                await Connection(self._service, receive, send, straight).run()
+            finally:
+                self._service.close(socket)
 
     def _lets_in(self, scope: Scope) -> bool:
         """A browser says whose page connects, and CORS does not hold for sockets; apps and servers say nothing."""

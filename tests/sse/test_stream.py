@@ -10,12 +10,12 @@ from typing import Any
 import httpx
 import pytest
 
+from server.connections import Bounds
 from server.graphql.engine import Unauthenticated
 from server.graphql.error import told
 from server.graphql.streams import Rejected, Unavailable
 from server.http.protocol import HttpProtocol
 from server.sse import outlet as outlets
-from server.websocket.service import Bounds
 from tests.http.toy import GOOD_TOKEN
 from tests.websocket.conftest import SECONDS, Server, until
 from tests.websocket.toy import Feed, ToyStreams

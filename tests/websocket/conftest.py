@@ -15,12 +15,12 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
+from server.connections import Bounds
 from server.graphql.execution import Execution
 from server.http.app import build_app
 from server.http.protocol import HttpProtocol
 from server.serve import SOCKETS, say_nothing_of_single_sockets
 from server.websocket.entry import PROTOCOL
-from server.websocket.service import Bounds
 from tests.clients.npm import installed
 from tests.http.toy import GOOD_TOKEN, ToyEngine
 from tests.websocket.toy import ToyStreams

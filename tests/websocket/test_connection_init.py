@@ -8,8 +8,8 @@ import psycopg
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from server.connections import Bounds
 from server.graphql.engine import Unauthenticated
-from server.websocket.service import Bounds
 from tests.http.toy import GOOD_TOKEN, SECRET, Row, ToyEngine
 from tests.websocket.conftest import SECONDS, SIGNED_IN, Client, Dial, Server, until
 from tests.websocket.toy import ToyStreams
@@ -242,3 +242,25 @@ async def test_who_has_gone_is_not_counted_in_afterwards(
     await second.settled()
     assert second.sent == [{"type": "connection_ack"}]
     await second.hang_up()
+
+
+@pytest.mark.parametrize("bounds", [Bounds(connections=2)])
+async def test_a_process_has_so_many_connections(dial: Dial, server: Server) -> None:
+    first, _ = [await dial() for _ in range(2)]
+    assert await (await dial()).closed() == (1013, "Too many connections")
+    await first.init()
+    await first.wire.close()
+    async with asyncio.timeout(SECONDS):
+        while True:
+            try:
+                await (await dial()).init()
+                break
+            except ConnectionClosed:
+                pass
+
+
+@pytest.mark.parametrize("bounds", [Bounds(seconds=0.2)])
+async def test_a_connection_lives_so_long(dial: Dial) -> None:
+    client = await dial()
+    await client.init(**SIGNED_IN)
+    assert await client.closed() == (4403, "Forbidden: This connection has lived its time.")

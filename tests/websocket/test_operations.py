@@ -8,11 +8,11 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
+from server.connections import Bounds
 from server.graphql.engine import Unauthenticated
 from server.graphql.execution import Execution
 from server.graphql.strangers import Strangers
 from server.http.app import build_app
-from server.websocket.service import Bounds
 from tests.http.toy import GOOD_TOKEN, SECRET, Code, Row, ToyEngine, ToyError
 from tests.websocket.conftest import SECONDS, SIGNED_IN, Client, Dial, Server, serving, until
 from tests.websocket.toy import ToyStreams

@@ -9,8 +9,8 @@ import pytest
 from starlette.applications import Starlette
 from websockets.frames import Frame, Opcode
 
+from server.connections import Bounds
 from server.websocket.protocol import SocketProtocol, _head
-from server.websocket.service import Bounds
 from tests.websocket.conftest import SECONDS, Client, Dial, Server, serving, until
 from tests.websocket.toy import Feed, ToyStreams
 from tests.websocket.wire import HANDSHAKE, SUBSCRIBE, said

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from starlette.applications import Starlette
 
+from server.connections import Bounds
 from server.websocket import outgoing
-from server.websocket.service import Bounds
 from tests.http.toy import ToyEngine
 from tests.websocket.conftest import SECONDS, SIGNED_IN, Dial, Server, serving, until
 from tests.websocket.toy import Feed, ToyStreams

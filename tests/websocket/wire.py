@@ -8,12 +8,12 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from server.connections import Bounds, Service
 from server.graphql.execution import Execution
 from server.graphql.mutations import Mutations
 from server.graphql.streams import Streams
 from server.websocket.entry import PROTOCOL, GraphQLSocket
 from server.websocket.protocol import EXTENSION
-from server.websocket.service import Bounds, Service
 from tests.http.toy import ToyEngine
 
 HANDSHAKE = (

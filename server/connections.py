@@ -1,4 +1,4 @@
-"""What all sockets of the process have in common."""
+"""What all connections of the process have in common, sockets and streams of events."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
@@ -7,7 +7,6 @@ from typing import Protocol
 from server.graphql.execution import Execution
 from server.graphql.mutations import Mutations
 from server.graphql.streams import Streams
-
 
 class Waiting(Protocol):
     """What waits to be sent on a connection."""
@@ -18,7 +17,7 @@ class Waiting(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What one connection may take, and one user."""
+    """What one connection may take, one user, and all together."""
 
     init_seconds: float = 10.0
     operations: int = 100
@@ -27,6 +26,8 @@ class Bounds:
     asked: int = 2 * 1024 * 1024  # characters of the messages of its operations
     connections_of_user: int = 100
     bytes_of_user: int = 64 * 1024 * 1024  # that wait for all their connections; then nothing more is asked for them
+    connections: int = 20_000
+    seconds: float = 86_400.0  # how long one may live: an access token's end is not its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +38,21 @@ class Service:
     mutations: Mutations
     streams: Streams | None
     bounds: Bounds
+    _open: set[Hashable] = field(default_factory=set)
     _connections: dict[Hashable, set[Waiting]] = field(default_factory=dict)  # of each user
 
+    def open(self, connection: Hashable) -> bool:
+        """Count a connection in. False: there are too many."""
+        if len(self._open) >= self.bounds.connections:
+            return False
+        self._open.add(connection)
+        return True
+
+    def close(self, connection: Hashable) -> None:
+        self._open.discard(connection)
+
     def enter(self, user: Hashable, connection: Waiting) -> bool:
-        """Count a connection in. False: the user has too many."""
+        """Count a connection as a user's. False: they have too many."""
         theirs = self._connections.setdefault(user, set())
         if len(theirs) >= self.bounds.connections_of_user:
             return False
