@@ -4,11 +4,11 @@ import argparse
 
 import uvloop
 
-from benchmarks import flatness, history, sending
+from benchmarks import flatness, history, live, sending
 from benchmarks.cores import pin_to_client_core
 from benchmarks.stage import Stage, staged
 
-PARTS = {"history": history.measure, "sending": sending.measure, "flatness": flatness.measure}
+PARTS = {"history": history.measure, "sending": sending.measure, "flatness": flatness.measure, "live": live.measure}
 
 
 def main() -> None:

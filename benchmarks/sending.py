@@ -106,6 +106,7 @@ async def _loop() -> Rate:
                 sequences=[last.sequence + 1],
                 user_ids=[viewer_id],
                 session_ids=[None],
+                lists_of_user_ids=[None],
             )
             await connection.execute("COMMIT")
 

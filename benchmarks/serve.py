@@ -10,6 +10,8 @@ APPLICATIONS = {
     "parley": served.APPLICATION,
     "bare": "benchmarks.bare:constant",
     "sql": "benchmarks.bare:straight",
+    "broadcast": "benchmarks.broadcast:bare",
+    "stock": "benchmarks.broadcast:stock",
 }
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from benchmarks.load import connect, post
 from server import demo
 from server.demo.large import INTERNAL
 from server.embedded.postgres import EmbeddedPostgres
+from server.embedded.valkey import EmbeddedValkey
 from server.explain.sample import Sample
 from server.settings import Settings
 
@@ -47,6 +48,7 @@ class Stage:
     sample: Sample
     seconds: float
     minute: bool
+    valkey: str = ""
     token: str = ""
 
     async def sign_in(self) -> None:
@@ -69,6 +71,7 @@ class Stage:
         settings = {
             "PARLEY_DATABASE_URL": self.database,
             "PARLEY_DATA_DIR": str(self.folder),
+            "PARLEY_VALKEY_URL": self.valkey,
             "PARLEY_PORT": str(port),
             "PARLEY_ACCESS_TOKEN_SECONDS": "7200",
         }
@@ -104,7 +107,8 @@ def staged(*, seconds: float, minute: bool) -> Iterator[Stage]:
             with psycopg.connect(postgres.url) as connection:
                 sample = Sample.of_largest(connection)
             assert sample is not None
-            yield Stage(folder, postgres.url, sample, seconds, minute)
+            with EmbeddedValkey.temporary() as valkey:
+                yield Stage(folder, postgres.url, sample, seconds, minute, valkey.url)
         finally:
             postgres.destroy()
 
