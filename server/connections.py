@@ -8,6 +8,7 @@ from server.graphql.execution import Execution
 from server.graphql.mutations import Mutations
 from server.graphql.streams import Streams
 
+
 class Waiting(Protocol):
     """What waits to be sent on a connection."""
 

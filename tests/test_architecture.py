@@ -25,6 +25,7 @@ WITHOUT_A_VIEWER = {
     "message.messages_by_sequence": "of rooms that the viewer has been given",
     "message.messages_pages": "of rooms that the viewer has been given",
     "participant.participants_by_user": "of a room that its manager holds locked",
+    "participant.participants_of_pairs": "of rooms in which who is told was found, in the same snapshot",
     "participant.participants_pages": "of rooms that an internal viewer has been given",
     "room.rooms_of_events": "of rooms in which who is told was found, in the same snapshot",
     "session.lock_active_user": "the user whose sign-in it is",
@@ -61,7 +62,9 @@ def test_finding_is_the_permission() -> None:
 
 def test_every_statement_stays_within_a_workspace() -> None:
     across = {
+        "event.lines_past_retention",
         "event.newest_events",
+        "read_mark.workspaces_with_untold",
         "session.workspaces_with_expired_sessions",
         "user.accounts_by_email",
         "work.lease_due_work",

@@ -36,7 +36,8 @@ async def record(transaction: Transaction) -> None:
 
 async def take_position(connection: Connection, person: Person) -> Position:
     """By hand, in a transaction of the test's own."""
-    empty: dict[str, list[Any]] = {name: [None] for name in ("room_ids", "sequences", "user_ids", "session_ids")}
+    names = ("room_ids", "sequences", "user_ids", "session_ids", "lists_of_user_ids")
+    empty: dict[str, list[Any]] = {name: [None] for name in names}
     return await events.insert_events.one(
         connection, workspace_id=person.workspace_id, stamps=[7], kinds=["USER_UPDATED"], **empty
     )

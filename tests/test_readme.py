@@ -18,8 +18,8 @@ from server.embedded.valkey import EmbeddedValkey
 from server.engine import ParleyEngine
 from server.graphql.error import told as told_error
 from server.graphql.execution import Execution
+from server.graphql.streams import TOO_SLOW
 from server.http.app import build_app
-from server.websocket.operation import _TOO_SLOW as TOO_SLOW
 from tests.cast import MEMBERS, PASSWORD, Person
 from tests.clients.npm import installed
 from tests.running import free_port, running, until_ready

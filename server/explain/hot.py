@@ -203,6 +203,7 @@ def _sending(at: Sample) -> Iterator[Hot]:
             sequences=[1],
             user_ids=[None],
             session_ids=[None],
+            lists_of_user_ids=[None],
         ),
         Promise(1),
     )
