@@ -151,7 +151,10 @@ class Delivery:
 
     async def see_sessions(self, snapshot: Snapshot, subscribers: Collection[Subscriber]) -> None:
         """End those who are not signed in any more in this snapshot."""
-        await self._lost(snapshot, {subscriber.seat: [subscriber] for subscriber in subscribers})
+        seats: dict[Seat, list[Subscriber]] = {}
+        for subscriber in subscribers:
+            seats.setdefault(subscriber.seat, []).append(subscriber)
+        await self._lost(snapshot, seats)
 
     async def _lost(
         self, snapshot: Snapshot, seats: Mapping[Seat, Sequence[Subscriber]]

@@ -420,6 +420,24 @@ class TestSignIns:
         await phone.until(lambda phone: phone.ended == "expelled")
         assert phone.payloads == []
 
+    async def test_it_ends_all_streams_of_that_sign_in(
+        self, live: Switchboard, process: Process, ada: Person, cleo: Person, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        room = await ada.make_room(cleo)
+        await live.call(ada, room)
+        cursor = await cursor_of(cleo)
+        await ada.make_room()
+        held = Hold(monkeypatch, stream, "standing")
+        phones = await asyncio.gather(*(live.call(cleo, room, cursor) for _ in range(3)))
+        await held.reached.wait()
+        for phone in phones:
+            reader(live, cleo)._roster.discard(phone.stream)
+        await cleo.do("signOut")
+        await has_read(live, ada, process)
+        held.let_go()
+        for phone in phones:
+            await phone.until(lambda phone: phone.ended == "expelled")
+
 
 class TestTheReader:
     async def test_the_sweep_finds_what_no_hint_told(
