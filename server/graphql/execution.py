@@ -11,6 +11,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from server.graphql import error
 from server.graphql.asked import Asked
+from server.graphql.bearer import token
 from server.graphql.document import Document, Documents, Invalid, Operation
 from server.graphql.engine import Engine
 from server.graphql.limits import Limits
@@ -66,15 +67,25 @@ class Execution:
         self._strangers = strangers or Strangers()
         self._introspecting = Sparingly()
 
-    def prepare(self, asked: Asked, *, anonymous: bool = False) -> Prepared:
+    def identify(self, authorization: list[str]) -> Any | None:
+        """Who the values of an Authorization header speak for; None where there is none.
+
+        Raises:
+            an exception with the code UNAUTHENTICATED: the token is bad or has expired.
         """
-        anonymous: no valid token has come with it. Reading what is not kept then counts as a stranger's.
+        bearer = token(authorization)
+        return None if bearer is None else self.engine.identify(bearer)
+
+    def prepare(self, asked: Asked, who: Callable[[], Any | None] = lambda: None) -> Prepared:
+        """
+        who: whoever asks, as `identify` gives or raises it; asked only where it matters. Where nobody is known, reading
+        what is not kept counts as a stranger's. (A token that is bad is told later, and not where it is ignored.)
 
         Raises:
             Invalid: the document can't be executed, has no such operation, or asks for too much.
         """
-        charged = self._strangers.reading(asked.query) if anonymous and asked.query not in self.documents else None
-        with charged or nullcontext():
+        strange = asked.query not in self.documents and _is_nobody(who)
+        with self._strangers.reading(asked.query) if strange else nullcontext():
             document = self.documents.get(asked.query)
         operation = document.operation(asked.operation_name)
         values = operation.cost.of(asked.variables)
@@ -151,6 +162,13 @@ class Execution:
             hide_suggestions=self._hide_suggestions,
             operation_extensions=prepared.asked.extensions,
         )
+
+
+def _is_nobody(who: Callable[[], Any | None]) -> bool:
+    try:
+        return who() is None
+    except Exception:
+        return True
 
 
 def _introspects(operation: Operation) -> bool:

@@ -15,13 +15,14 @@ from starlette.types import Receive, Scope, Send
 
 from server.connections import Service
 from server.graphql import error
-from server.graphql.bearer import token
 from server.graphql.document import Invalid
 from server.graphql.execution import Prepared
 from server.graphql.payload import encode
 from server.graphql.streams import Rejected, Stream, Streams, Unavailable
+from server.http import accept
+from server.http.answer import Answer, answer_with, failure, not_asked
 from server.http.protocol import STREAMING
-from server.http.request import Gone, Head, Headers, Refused, linked, posted
+from server.http.request import Gone, Head, Refused, linked, posted
 from server.sse.outlet import EventOutlet
 
 _HEADERS = [
@@ -34,11 +35,9 @@ _HEADERS = [
 class Ended(Exception):
     """The request is answered with a status, as JSON."""
 
-    def __init__(self, status: int, told: error.Told, headers: Headers = ()) -> None:
+    def __init__(self, answer: Answer) -> None:
         super().__init__()
-        self.status = status
-        self.told = told
-        self.headers = headers
+        self.answer = answer
 
 
 class EventStream:
@@ -52,9 +51,9 @@ class EventStream:
         try:
             await self._serve(scope, receive, send)
         except Refused as refused:
-            await _answer(send, refused.status, error.told(refused.message, "BAD_USER_INPUT"), refused.headers)
+            await answer_with(send, not_asked(refused), accept.JSON)
         except Ended as ended:
-            await _answer(send, ended.status, ended.told, ended.headers)
+            await answer_with(send, ended.answer, accept.JSON)
         except (Gone, OSError):
             pass
 
@@ -69,7 +68,7 @@ class EventStream:
         bounds = self._service.bounds
         outlet = EventOutlet(most_frames=bounds.frames, most_bytes=bounds.bytes)
         try:
-            prepared = self._service.execution.prepare(asked)
+            prepared = self._service.execution.prepare(asked, lambda: self._named(head))
         except Invalid as invalid:
             outlet.error(error.of_request(invalid.errors, invalid.code))
             await self._stream(send, receive, outlet)
@@ -84,16 +83,13 @@ class EventStream:
             await self._result(send, receive, prepared, who, outlet)
 
     def _who(self, prepared: Prepared, head: Head) -> Any | None:
-        execution = self._service.execution
-
-        def named() -> Any | None:
-            bearer = token(head.authorization)
-            return None if bearer is None else execution.engine.identify(bearer)
-
         try:
-            return execution.speaks_for(prepared.operation, named)
+            return self._service.execution.speaks_for(prepared.operation, lambda: self._named(head))
         except Exception as raised:
             raise _ended(raised) from raised
+
+    def _named(self, head: Head) -> Any | None:
+        return self._service.execution.identify(head.authorization)
 
     async def _subscription(
         self, send: Send, receive: Receive, prepared: Prepared, who: Any | None, outlet: EventOutlet
@@ -178,26 +174,14 @@ async def _watch(receive: Receive, outlet: EventOutlet) -> None:
 
 
 def _too_many() -> Ended:
-    return Ended(503, error.told("Too many connections.", "RATE_LIMITED"), ((b"retry-after", b"30"),))
+    return _later(error.told("Too many connections.", "RATE_LIMITED"), seconds=30)
 
 
 def _ended(raised: Exception) -> Ended:
-    code = error.public_code(raised)
     if isinstance(raised, Unavailable):
-        return Ended(503, error.told("Try again later.", "INTERNAL_SERVER_ERROR"), ((b"retry-after", b"1"),))
-    if code == "UNAUTHENTICATED":
-        return Ended(401, error.told(error.public_message(raised), code), ((b"www-authenticate", b"Bearer"),))
-    if code is not None:
-        return Ended(400, error.told(error.public_message(raised), code))
-    return Ended(500, error.unexpected(raised))
+        return _later(error.told("Try again later.", "INTERNAL_SERVER_ERROR"), seconds=1)
+    return Ended(failure(raised, accept.GRAPHQL))
 
 
-async def _answer(send: Send, status: int, told: error.Told, headers: Headers) -> None:
-    body = encode({"errors": [told]})
-    known = [
-        (b"content-type", b"application/json; charset=utf-8"),
-        (b"content-length", b"%d" % len(body)),
-        (b"cache-control", b"no-store"),
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": [*known, *headers]})
-    await send({"type": "http.response.body", "body": body})
+def _later(told: error.Told, *, seconds: int) -> Ended:
+    return Ended(Answer(503, encode({"errors": [told]}), ((b"retry-after", b"%d" % seconds),)))

@@ -22,7 +22,6 @@ from server import fault
 from server.connections import Service
 from server.graphql import error
 from server.graphql.asked import Asked
-from server.graphql.bearer import token
 from server.graphql.document import Invalid
 from server.graphql.execution import Prepared
 from server.graphql.streams import Rejected, Streams, Unavailable
@@ -198,8 +197,7 @@ class Connection:
             return
         self._initialised = True
         try:
-            bearer = token(_authorization(payload))
-            viewer = None if bearer is None else self._service.execution.engine.identify(bearer)
+            viewer = self._service.execution.identify(_authorization(payload))
         except Exception as raised:
             self._refuse(raised)
             return
@@ -271,7 +269,7 @@ class Connection:
             return
         self._operations[operation_id] = operation
         try:
-            prepared = self._service.execution.prepare(asked, anonymous=self._viewer is None)
+            prepared = self._service.execution.prepare(asked, lambda: self._viewer)
             self._begin(operation, prepared)
         except Invalid as invalid:
             operation.error(error.of_request(invalid.errors, invalid.code))

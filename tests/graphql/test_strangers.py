@@ -9,7 +9,7 @@ from server.graphql.asked import Asked
 from server.graphql.document import Documents, Invalid
 from server.graphql.execution import Execution
 from server.graphql.strangers import Strangers
-from tests.http.toy import ToyEngine
+from tests.http.toy import GOOD_TOKEN, ToyEngine
 
 NUMBERS = itertools.count()
 SIGN_IN = "mutation In($input: SignInInput!) { signIn(input: $input) { session { accessToken } viewer { id name } } }"
@@ -50,7 +50,7 @@ def execution(clock: Clock) -> Execution:
 
 def read(execution: Execution, *texts: str, anonymous: bool = True) -> None:
     for text in texts:
-        execution.prepare(Asked(text, None, {}, {}), anonymous=anonymous)
+        execution.prepare(Asked(text, None, {}, {}), lambda: None if anonymous else GOOD_TOKEN)
 
 
 def refusal(execution: Execution, text: str) -> tuple[str, str]:

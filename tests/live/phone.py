@@ -121,8 +121,8 @@ class Switchboard:
     async def follow(self, person: Person, query: str, **variables: Any) -> Phone:
         """The same by any document."""
         phone = variables.pop("phone", None) or Phone()
-        prepared = self.execution.prepare(Asked(query, None, variables, {}))
         who = None if person.token is None else self.execution.engine.identify(person.token)
+        prepared = self.execution.prepare(Asked(query, None, variables, {}), lambda: who)
         phone.stream = await self.hub.subscribe(prepared, who, phone)
         return phone
 

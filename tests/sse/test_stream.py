@@ -13,11 +13,14 @@ import pytest
 from server.connections import Bounds
 from server.graphql.engine import Unauthenticated
 from server.graphql.error import told
+from server.graphql.execution import Execution
+from server.graphql.strangers import Strangers
 from server.graphql.streams import Rejected, Unavailable
+from server.http.app import build_app
 from server.http.protocol import HttpProtocol
 from server.sse import outlet as outlets
-from tests.http.toy import GOOD_TOKEN
-from tests.websocket.conftest import SECONDS, Server, until
+from tests.http.toy import GOOD_TOKEN, ToyEngine
+from tests.websocket.conftest import SECONDS, Server, serving, until
 from tests.websocket.toy import Feed, ToyStreams
 
 TICK = "subscription { tick }"
@@ -125,6 +128,21 @@ async def test_a_document_that_is_refused_is_told_in_the_stream(server: Server, 
         assert isinstance(event, tuple)
         assert [each["extensions"]["code"] for each in event[1]["errors"]] == [code]
         assert await events.next() == ("complete", None)
+
+
+async def test_new_documents_of_strangers_are_bounded_here_too(engine: ToyEngine, streams: ToyStreams) -> None:
+    async def ready() -> None: ...
+
+    execution = Execution(engine, strangers=Strangers(seconds=0))
+    large = "{ hello } #" + "x" * 1_000
+    answers = []
+    async with serving(build_app(execution, allowed_origins=[], ready=ready, streams=streams)) as server:
+        for headers in ({}, SIGNED_IN):
+            async with stream(server, large, headers=headers) as events:
+                event = await events.next()
+                assert isinstance(event, tuple)
+                answers.append([each["extensions"]["code"] for each in event[1].get("errors", ())])
+    assert answers == [["RATE_LIMITED"], []]
 
 
 async def test_a_subscription_that_is_rejected_is_told_in_the_stream(server: Server, streams: ToyStreams) -> None:
