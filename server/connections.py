@@ -31,7 +31,7 @@ class Bounds:
     seconds: float = 86_400.0  # how long one may live: an access token's end is not its own
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Service:
     """What all connections share."""
 
@@ -39,18 +39,18 @@ class Service:
     mutations: Mutations
     streams: Streams | None
     bounds: Bounds
-    _open: set[Hashable] = field(default_factory=set)
+    _open: int = 0
     _connections: dict[Hashable, set[Waiting]] = field(default_factory=dict)  # of each user
 
-    def open(self, connection: Hashable) -> bool:
+    def open(self) -> bool:
         """Count a connection in. False: there are too many."""
-        if len(self._open) >= self.bounds.connections:
+        if self._open >= self.bounds.connections:
             return False
-        self._open.add(connection)
+        self._open += 1
         return True
 
-    def close(self, connection: Hashable) -> None:
-        self._open.discard(connection)
+    def close(self) -> None:
+        self._open -= 1
 
     def enter(self, user: Hashable, connection: Waiting) -> bool:
         """Count a connection as a user's. False: they have too many."""

@@ -98,7 +98,7 @@ class EventStream:
         if service.streams is None:
             raise Refused(400, "Subscriptions are not served here.")
         user = None if who is None else service.execution.engine.user_of(who)
-        if not service.open(outlet):
+        if not service.open():
             raise _too_many()
         try:
             if user is not None and not service.enter(user, outlet):
@@ -109,7 +109,7 @@ class EventStream:
                 if user is not None:
                     service.leave(user, outlet)
         finally:
-            service.close(outlet)
+            service.close()
 
     async def _follow(
         self, send: Send, receive: Receive, streams: Streams, prepared: Prepared, who: Any | None, outlet: EventOutlet

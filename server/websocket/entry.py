@@ -45,15 +45,14 @@ class GraphQLSocket:
             await _close(send, NOT_ACCEPTABLE)
         else:
             await send({"type": "websocket.accept", "subprotocol": PROTOCOL})
-            socket = id(scope)
-            if not self._service.open(socket):
+            if not self._service.open():
                 await _close(send, TOO_MANY)
                 return
             try:
                 straight = scope.get("extensions", {}).get(EXTENSION, {}).get("straight")
                 await Connection(self._service, receive, send, straight).run()
             finally:
-                self._service.close(socket)
+                self._service.close()
 
     def _lets_in(self, scope: Scope) -> bool:
         """A browser says whose page connects, and CORS does not hold for sockets; apps and servers say nothing."""
