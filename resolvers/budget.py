@@ -1,36 +1,35 @@
 """How much text one execution may read. What an answer can hold is bounded before; but a page of messages is read with
 their texts whether they are selected or not, and each page of other bounds is another one."""
 
-from collections.abc import Iterable
+from typing import Any
 
-from models.message import MessageRow
+from models.connection import Connection
+from models.message import MOST_BYTES, MessageRow
+from models.statement import Statement
 from resolvers.errors import TooMuch
-
-# In bytes of UTF-8: all screens of real front ends need a fraction.
-MOST = 16 * 1024 * 1024
 
 
 class Budget:
-    def __init__(self, most: int = MOST) -> None:
+    def __init__(self, most: int = MOST_BYTES) -> None:
+        """`most`: bytes of UTF-8. All screens of real front ends need a fraction of what is usual."""
         self.left = most
         self.spent = 0
 
-    def charge(self, rows: Iterable[MessageRow]) -> None:
-        """Count what was read, asked for with `most_bytes=left`.
-
-        Raises:
-            TooMuch: some of it was not read: there was too much.
+    async def read(
+        self, statement: Statement[MessageRow], connection: Connection, **parameters: Any
+    ) -> list[MessageRow]:
         """
-        whole = True
-        for row in rows:
-            if row.body is not None:
-                self.spent += _size(row.body)
-                self.left -= _size(row.body)
-            elif row.deleted_at is None:
-                whole = False
-        if not whole:
+        Raises:
+            TooMuch: some of the texts were not read: there was not so much left.
+        """
+        rows = await statement.all(connection, **parameters, most_bytes=self.left)
+        size = sum(_size(row.body) for row in rows if row.body is not None)
+        self.spent += size
+        self.left -= size
+        if any(row.body is None and row.deleted_at is None for row in rows):
             self.left = 0
             raise TooMuch
+        return rows
 
 
 def _size(text: str) -> int:

@@ -42,17 +42,15 @@ async def messages_of_rooms(
     Raises:
         TooMuch: the budget is spent.
     """
-    rows = await messages.messages_pages(backward=page.backward).all(
+    return await budget.read(
+        messages.messages_pages(backward=page.backward),
         connection,
         workspace_id=viewer.workspace_id,
         room_ids=list(room_ids),
         after=page.after,
         before=page.before,
         limit=page.limit,
-        most_bytes=budget.left,
     )
-    budget.charge(rows)
-    return rows
 
 
 async def visible_messages(
@@ -63,15 +61,13 @@ async def visible_messages(
     Raises:
         TooMuch: the budget is spent.
     """
-    rows = await messages.messages_by_id.all(
+    return await budget.read(
+        messages.messages_by_id,
         connection,
         workspace_id=viewer.workspace_id,
         viewer_id=viewer.user_id,
         ids=list(ids),
-        most_bytes=budget.left,
     )
-    budget.charge(rows)
-    return rows
 
 
 async def messages_at(
@@ -82,15 +78,13 @@ async def messages_at(
     Raises:
         TooMuch: the budget is spent.
     """
-    rows = await messages.messages_by_sequence.all(
+    return await budget.read(
+        messages.messages_by_sequence,
         connection,
         workspace_id=viewer.workspace_id,
         room_ids=[room_id for room_id, _ in places],
         sequences=[sequence for _, sequence in places],
-        most_bytes=budget.left,
     )
-    budget.charge(rows)
-    return rows
 
 
 class Reply(NamedTuple):
