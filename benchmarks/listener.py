@@ -4,6 +4,7 @@ import asyncio
 import base64
 import os
 from collections.abc import Sequence
+from functools import partial
 from typing import cast
 
 import orjson
@@ -98,7 +99,7 @@ async def listeners(port: int, says: Sequence[Sequence[bytes]], ready: bytes) ->
     for start in range(0, len(says), 100):
         batch = []
         for each in says[start : start + 100]:
-            _, listener = await loop.create_connection(lambda each=each: Listener(each, ready), "127.0.0.1", port)  # type: ignore[misc]
+            _, listener = await loop.create_connection(partial(Listener, each, ready), "127.0.0.1", port)
             batch.append(listener)
         await asyncio.gather(*(listener.opened for listener in batch))
         made += batch

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -106,10 +107,7 @@ async def _people(stage: Stage) -> tuple[list[str], str]:
         )
     async with make_pool(settings) as pool:
         process = make_process(settings, pool, lambda *_: None, lambda *_: None)
-        signed_in = [
-            await operate(process, at.workspace_id, lambda transaction, user=user: begin(transaction, user))  # type: ignore[misc]
-            for (user,) in users
-        ]
+        signed_in = [await operate(process, at.workspace_id, partial(begin, user_id=user)) for (user,) in users]
     return [each.access_token for each in signed_in], node_id(NodeKind.ROOM, at.crowded)
 
 
