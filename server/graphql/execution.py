@@ -34,6 +34,13 @@ class Prepared(NamedTuple):
     values: int
     """How many values the answer can hold."""
 
+    @property
+    def kept_variables(self) -> dict[str, Any]:
+        """Those that the selection uses, which a subscription keeps: those of the root's arguments are spent by then.
+        One that is absent is not one that is null."""
+        given = self.asked.variables
+        return {name: given[name] for name in sorted(self.operation.inner_variables) if name in given}
+
 
 class TooLarge(Exception):
     """The answer is larger than one may be."""
@@ -89,26 +96,25 @@ class Execution:
             document = self.documents.get(asked.query)
         operation = document.operation(asked.operation_name)
         values = operation.cost.of(asked.variables)
+        prepared = Prepared(asked, document, operation, values)
         if operation.type is OperationType.SUBSCRIPTION:
-            self._check_stream(asked, document, operation, values)
+            self._check_stream(prepared)
         elif values > (most := self._most_values(operation)):
             raise _too_complex(f"The answer could hold more than {most:,} values.")
-        return Prepared(asked, document, operation, values)
+        return prepared
 
     def _most_values(self, operation: Operation) -> int:
         return self._limits.introspected_values if _introspects(operation) else self._limits.values
 
-    def _check_stream(self, asked: Asked, document: Document, operation: Operation, values: int) -> None:
+    def _check_stream(self, prepared: Prepared) -> None:
         limits = self._limits
-        # Those of the root's arguments are not kept: a cursor is spent, an id is known by then.
-        kept = {name: asked.variables.get(name) for name in operation.inner_variables}
-        if len(asked.query) > limits.stream_characters:
+        if len(prepared.asked.query) > limits.stream_characters:
             raise _too_complex(f"A document that subscribes has at most {limits.stream_characters:,} characters.")
-        if document.node.token_count > limits.stream_tokens:
+        if prepared.document.node.token_count > limits.stream_tokens:
             raise _too_complex(f"A document that subscribes has at most {limits.stream_tokens:,} tokens.")
-        if len(encode(kept)) > limits.stream_characters:
+        if len(encode(prepared.kept_variables)) > limits.stream_characters:
             raise _too_complex(f"The variables of a subscription have at most {limits.stream_characters:,} bytes.")
-        if values > limits.stream_values:
+        if prepared.values > limits.stream_values:
             raise _too_complex(f"An event could hold more than {limits.stream_values:,} values.")
 
     def speaks_for(self, operation: Operation, who: Callable[[], Any | None]) -> Any | None:

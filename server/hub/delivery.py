@@ -4,7 +4,6 @@ Everything is read in one snapshot: rights, and the data that the executions sho
 """
 
 import asyncio
-import math
 import random
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -109,7 +108,7 @@ class Delivery:
         way: Way,
         *,
         is_last: bool,
-        seconds: float = math.inf,
+        seconds: float,
     ) -> Position:
         """Give each event behind `own` to those on the roster to whom it is owed, in order.
 

@@ -93,24 +93,24 @@ class Hub:
             Unavailable: the database can't be asked.
             Unauthenticated: the sign-in has ended.
         """
-
+        variables = json.dumps(prepared.kept_variables, sort_keys=True)
         if who is None:
-            return await self._begin(prepared, who, outlet)
-        kept = self._kept.keep(who.user_id, prepared.asked.query, prepared.document.node, _variables(prepared))
+            return await self._begin(prepared, variables, who, outlet)
+        kept = self._kept.keep(who.user_id, prepared.asked.query, prepared.document.node, variables)
         try:
-            subscriber = await self._begin(prepared, who, outlet)
+            subscriber = await self._begin(prepared, variables, who, outlet)
         except BaseException:
             kept.let_go()
             raise
         subscriber.on_end(lambda _: kept.let_go())
         return subscriber
 
-    async def _begin(self, prepared: Prepared, who: Named | None, outlet: Outlet) -> Subscriber:
+    async def _begin(self, prepared: Prepared, variables: str, who: Named | None, outlet: Outlet) -> Subscriber:
         async def follow(topic: Topic, after: str | None) -> AsyncIterator[Any]:
             if who is None:
                 raise Unauthenticated
             position = stream.resumed(self._process, who.workspace_id, after)
-            key = Key(topic, prepared.asked.query, prepared.operation.name, _variables(prepared), prepared.values)
+            key = Key(topic, prepared.asked.query, prepared.operation.name, variables, prepared.values)
             subscriber = Subscriber(key, who, position, outlet)
             watch = await self._watch(who.workspace_id)
             await watch.join(subscriber, executor)
@@ -179,14 +179,6 @@ class Hub:
                 newest = await stream.newest_of_all(connection, list(watched))
         for row in newest:
             watched[row.workspace_id].found(Position(row.position, row.stamp))
-
-
-def _variables(prepared: Prepared) -> str:
-    """The variables that the selection uses, with their values."""
-    given = prepared.asked.variables
-    # One that is absent is not one that is null.
-    used = {name: given[name] for name in sorted(prepared.operation.inner_variables) if name in given}
-    return json.dumps(used, sort_keys=True)
 
 
 def _refusal(failures: list[GraphQLError], who: Named | None) -> Exception:
