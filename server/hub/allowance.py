@@ -34,6 +34,21 @@ BURST, REFILL = 400_000, 200_000
 _MANY = 1_000
 
 
+class Stretch:
+    """What was done since others could run."""
+
+    def __init__(self) -> None:
+        self._work = 0
+
+    def add(self, work: int) -> int:
+        """All of it once that is enough, and then it begins anew; until then nothing."""
+        self._work += work
+        if self._work <= STRETCH:
+            return 0
+        done, self._work = self._work, 0
+        return done
+
+
 class Allowance:
     """A token bucket for each user of a workspace."""
 

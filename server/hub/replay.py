@@ -18,7 +18,7 @@ from resolvers import stream
 from resolvers.process import Process
 from resolvers.snapshot import Snapshot
 from server import fault
-from server.hub.allowance import SECONDS, STRETCH, Allowance
+from server.hub.allowance import SECONDS, Allowance, Stretch
 from server.hub.delivery import Counts, Delivery
 from server.hub.roster import Roster
 from server.hub.subscriber import Outcome, Subscriber
@@ -222,7 +222,7 @@ class _Page:
         self._allowance = allowance
         self._turns = turns
         self._lane = lane
-        self._stretch = 0
+        self._stretch = Stretch()
         self._work: Counter[Subscriber] = Counter()
         self._results: Counter[Subscriber] = Counter()
 
@@ -242,13 +242,11 @@ class _Page:
         self._allowance.charge({subscriber.named.user_id for subscriber in takers}, work)
 
     async def worked(self, work: int) -> None:
-        self._stretch += work
-        if self._stretch > STRETCH:
-            stretch, self._stretch = self._stretch, 0
-            if self._lane is not None and self._allowance.spent(self._lane):
-                await self._turns.rest(RESTS * stretch * SECONDS)
-            else:
-                await asyncio.sleep(0)
+        stretch = self._stretch.add(work)
+        if stretch and self._lane is not None and self._allowance.spent(self._lane):
+            await self._turns.rest(RESTS * stretch * SECONDS)
+        elif stretch:
+            await asyncio.sleep(0)
 
     def spent(self, _: UUID) -> bool:
         return False

@@ -23,7 +23,7 @@ from resolvers.process import Process
 from resolvers.snapshot import ANSWER_SECONDS, Snapshot
 from resolvers.viewer import Viewer
 from server import fault
-from server.hub.allowance import STRETCH, Allowance
+from server.hub.allowance import Allowance, Stretch
 from server.hub.delivery import Counts, Delivery
 from server.hub.replay import Replay
 from server.hub.roster import Roster
@@ -277,7 +277,7 @@ class _Live:
     def __init__(self, roster: Roster) -> None:
         self._roster = roster
         self._allowance = Allowance()
-        self._stretch = 0
+        self._stretch = Stretch()
         self._put_off: dict[Subscriber, Executor[object]] = {}
 
     def owed(self, subscriber: Subscriber, position: int) -> bool:
@@ -293,9 +293,7 @@ class _Live:
         self._allowance.charge({subscriber.named.user_id for subscriber in takers}, work)
 
     async def worked(self, work: int) -> None:
-        self._stretch += work
-        if self._stretch > STRETCH:
-            self._stretch = 0
+        if self._stretch.add(work):
             await asyncio.sleep(0)
 
     def spent(self, user_id: UUID) -> bool:
