@@ -39,6 +39,15 @@ def numbered(count: int) -> list[str]:
     return [f"Number {number}" for number in range(count)]
 
 
+async def missed(count: int, sender: Person, *people: Person) -> tuple[str, str]:
+    """A room in which so much was said, and a cursor of before."""
+    room = await sender.make_room(*people)
+    cursor = await cursor_of(sender)
+    for text in numbered(count):
+        await sender.send(room, text)
+    return room, cursor
+
+
 class Spent(Allowance):
     """As if some had spent it."""
 
@@ -252,10 +261,7 @@ class TestTheLog:
     ) -> None:
         monkeypatch.setattr("server.hub.replay.GREEDY", 3_000)
         monkeypatch.setattr("server.hub.replay.PAGE", 2)
-        room = await ada.make_room(ben, cleo)
-        cursor = await cursor_of(ben)
-        for text in numbered(6):
-            await ada.send(room, text)
+        room, cursor = await missed(6, ada, ben, cleo)
         await live.call(ada, room)
         alone = []
         begin_alone = reader(live, ada)._replay.begin_alone
@@ -276,10 +282,7 @@ class TestTheLog:
     ) -> None:
         monkeypatch.setattr("server.hub.replay.GREEDY", 0)
         monkeypatch.setattr("server.hub.replay.PAGE", 2)
-        room = await ada.make_room(ben, cleo)
-        cursor = await cursor_of(ben)
-        for text in numbered(6):
-            await ada.send(room, text)
+        room, cursor = await missed(6, ada, ben, cleo)
         await live.call(ada, room)
         reads = live.hub.counts.reads
         phones = await asyncio.gather(*(live.call(person, room, cursor, query=HEAVY) for person in (ben, cleo, ada)))
@@ -291,10 +294,7 @@ class TestTheLog:
         self, live: Switchboard, ada: Person, cleo: Person, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("server.hub.replay.PAGE_SECONDS", 0)
-        room = await ada.make_room(cleo)
-        cursor = await cursor_of(cleo)
-        for text in numbered(4):
-            await ada.send(room, text)
+        room, cursor = await missed(4, ada, cleo)
         await live.call(ada, room)
         reads = live.hub.counts.reads
         phones = await asyncio.gather(*(live.call(cleo, room, cursor, query=query) for query in (TEXTS, HEAVY)))
@@ -344,12 +344,9 @@ class TestTheLog:
         async def rest(seconds: float) -> None:
             rests.append(seconds)
 
-        monkeypatch.setattr("server.hub.replay.STRETCH", 0)
+        monkeypatch.setattr("server.hub.allowance.STRETCH", 0)
         monkeypatch.setattr("server.hub.replay.BURST", 0 if has_spent else BURST)
-        room = await ada.make_room(cleo)
-        cursor = await cursor_of(cleo)
-        for text in numbered(3):
-            await ada.send(room, text)
+        room, cursor = await missed(3, ada, cleo)
         monkeypatch.setattr(live.hub._turns, "rest", rest)
         await (await live.call(cleo, room, cursor)).has(*numbered(3))
         assert [each > 0 for each in rests] == ([True] * 2 if has_spent else [])
