@@ -6,7 +6,7 @@ after a removal.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple, Protocol
 from uuid import UUID
@@ -126,7 +126,7 @@ def telling(event: EventRow, topic: Topic, sees: Sees) -> Telling | None:
     return _TO_INTERNAL.get(kind) if sees.is_internal else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Standing:
     """Who is where in one snapshot."""
 
@@ -134,6 +134,15 @@ class Standing:
     """Those who listen to a room that they are not in, by room and user."""
     changed: Mapping[tuple[UUID, UUID], int]
     """Where the newest coming or going of somebody stands, behind the events that are looked at or among them."""
+    _unsettled: set[UUID | None] = field(init=False)
+    """Rooms of which that has to be asked for each."""
+
+    def __post_init__(self) -> None:
+        self._unsettled = {room_id for room_id, _ in (*self.outside, *self.changed)}
+
+    def all_hear(self, event: EventRow) -> bool:
+        """Whether an event goes to everyone who listens to its room, as `hears` would say of each."""
+        return event.room_id is not None and event.room_id not in self._unsettled and event.kind not in MEMBERSHIP
 
     def hears(self, event: EventRow, topic: Topic, user_id: UUID, since: int) -> bool:
         """Whether an event of a room goes to somebody: to who is in it, and only from the membership that is open now.

@@ -8,13 +8,16 @@ itself.
 """
 
 from collections.abc import Callable, Hashable
-from typing import TypeVar, cast
+from typing import Generic, TypeVar, cast
 from uuid import UUID
 
 from models.user import UserKind
 from resolvers.viewer import Viewer
 
 Answer = TypeVar("Answer")
+Result = TypeVar("Result")
+
+Question = Callable[[Viewer], Hashable]
 
 
 class Looks:
@@ -22,17 +25,41 @@ class Looks:
 
     def __init__(self, viewer: Viewer) -> None:
         self._viewer = viewer
-        self._asked: dict[Hashable, tuple[Callable[[Viewer], object], object]] = {}
+        self._asked: dict[Hashable, tuple[Question, Hashable]] = {}
 
     def ask(self, what: Hashable, question: Callable[[Viewer], Answer]) -> Answer:
-        """Ask about the viewer. `what` names the question: one name, one question."""
+        """Ask about the viewer. `what` names the question: one name, one question, in all executions for an event. Its
+        answers can be compared and hashed."""
         if what not in self._asked:
-            self._asked[what] = question, question(self._viewer)
+            asked = cast(Question, question)
+            self._asked[what] = asked, asked(self._viewer)
         return cast(Answer, self._asked[what][1])
 
-    def hold_for(self, viewer: Viewer) -> bool:
-        """Whether the same execution for that viewer would have seen the same."""
-        return all(question(viewer) == answer for question, answer in self._asked.values())
+    @property
+    def asked(self) -> dict[Hashable, tuple[Question, Hashable]]:
+        """By name: what was asked, and the answer."""
+        return self._asked
+
+
+class Shared(Generic[Result]):
+    """Results of executions for one event, each for all who answer its questions alike."""
+
+    def __init__(self) -> None:
+        # Executions that went the same way have asked the same: by the names of the questions, and then by the answers.
+        self._found: dict[tuple[Hashable, ...], tuple[list[Question], dict[tuple[Hashable, ...], Result]]] = {}
+
+    def add(self, looks: Looks, result: Result) -> None:
+        questions = [question for question, _ in looks.asked.values()]
+        _, results = self._found.setdefault(tuple(looks.asked), (questions, {}))
+        results[tuple(answer for _, answer in looks.asked.values())] = result
+
+    def of(self, viewer: Viewer) -> Result | None:
+        """The result of an execution that would have seen the same for that viewer."""
+        for questions, results in self._found.values():
+            result = results.get(tuple([question(viewer) for question in questions]))
+            if result is not None:
+                return result
+        return None
 
 
 class Beheld(Viewer):

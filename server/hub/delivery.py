@@ -6,7 +6,7 @@ Everything is read in one snapshot: rights, and the data that the executions sho
 import asyncio
 import random
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 from uuid import UUID
@@ -24,16 +24,22 @@ from resolvers.stream import TOLD, End, Seat, Standing
 from resolvers.viewer import Viewer
 from schema.event import Subjects, told
 from schema.event_context import Audience, EventContext
-from schema.sharing import Looks
+from schema.sharing import Looks, Shared
 from server.graphql import error
 from server.graphql.execution import encoded, executed
 from server.graphql.payload import encode
 from server.hub.allowance import FEW, READ, VALUE
 from server.hub.roster import Group, Roster
-from server.hub.subscriber import Outcome, Subscriber
+from server.hub.subscriber import Listener, Outcome, Subscriber
 
-# How many subscribers are given something before others may run.
+# How many results are given before others may run.
 _BREATH = 500
+
+# Results of several events are handed out at once, so that what goes to one socket leaves in one write: so many, so
+# many bytes, and so many seconds after the first was there.
+_HANDFUL = 20_000
+_HANDFUL_BYTES = 1024 * 1024
+_HANDFUL_SECONDS = 0.01
 
 
 class Way(Protocol):
@@ -43,10 +49,10 @@ class Way(Protocol):
     """Whether an event may be given to some now and to others with the next batch. Each must know by itself what it has
     been given."""
 
-    def owed(self, subscriber: Subscriber, position: int) -> bool:
-        """Whether an event is still to be given to a subscriber."""
+    def owed(self, subscribers: Iterable[Subscriber], position: int) -> list[Subscriber]:
+        """Those to whom an event is still to be given."""
 
-    def give(self, subscriber: Subscriber, event: EventRow, outcome: Outcome) -> None:
+    def give(self, subscriber: Subscriber, at: Position, outcome: Outcome) -> None:
         """Hand over what an event is to a subscriber."""
 
     def charge(self, takers: Collection[Subscriber], work: int) -> None:
@@ -64,20 +70,23 @@ class Way(Protocol):
 
 @dataclass(slots=True)
 class Counts:
-    """What live delivery has cost since the process began."""
+    """What live delivery has done since the process began."""
 
     executions: int = 0
+    """Results that were made."""
+    deliveries: int = 0
+    """Results that were handed to subscriptions."""
     reads: int = 0
+    """Of the line, live and for those who resume."""
     put_off: int = 0
+    """Subscriptions that were left to the log, since what was executed for their user alone took too much."""
 
 
 @dataclass(slots=True)
-class Shared:
-    """A result, what it was found to depend on, and who takes it; of many users, only some. No payload: the event is
-    nothing to them."""
+class Result:
+    """What an execution gave, and who takes it; of many users, only some. No payload: the event is nothing to them."""
 
-    looks: Looks
-    payload: bytes | None
+    outcome: Outcome
     work: int
     users: set[UUID] = field(default_factory=set)
     takers: list[Subscriber] = field(default_factory=list)
@@ -89,6 +98,66 @@ class Due:
 
     event: EventRow
     groups: list[tuple[Group, list[Subscriber]]]
+
+
+Given = list[tuple[Subscriber, Outcome]]
+
+
+class Handful:
+    """What several events are to their subscribers, until it is handed out."""
+
+    def __init__(self, way: Way, counts: Counts) -> None:
+        self._way = way
+        self._counts = counts
+        self._events: list[tuple[Position, Given]] = []
+        self._size = 0
+        self._bytes = 0
+        self._since = 0.0
+
+    def add(self, at: Position, outcomes: Given) -> None:
+        if not outcomes:
+            return
+        if not self._events:
+            self._since = time.monotonic()
+        self._events.append((at, outcomes))
+        self._size += len(outcomes)
+        payloads = {id(outcome.payload): outcome.payload for _, outcome in outcomes}
+        self._bytes += sum(len(payload or b"") for payload in payloads.values())
+
+    @property
+    def full(self) -> bool:
+        return bool(self._events) and (
+            self._size >= _HANDFUL
+            or self._bytes >= _HANDFUL_BYTES
+            or time.monotonic() - self._since >= _HANDFUL_SECONDS
+        )
+
+    async def hand_out(self) -> None:
+        """Only once all executions are done, and to all sockets of one user side by side: the time between one's own
+        frames would else tell how many others listen. Users come in an order that is new each time."""
+        by_user: dict[UUID, list[tuple[Position, Subscriber, Outcome]]] = {}
+        by_listener: dict[Listener, list[tuple[Position, Subscriber, Outcome]]] = {}
+        for at, outcomes in self._events:
+            for subscriber, outcome in outcomes:
+                listener = subscriber.listener
+                theirs = by_listener.get(listener)
+                if theirs is None:
+                    theirs = by_listener[listener] = by_user.setdefault(listener.user_id, [])
+                theirs.append((at, subscriber, outcome))
+        self._events, self._size, self._bytes = [], 0, 0
+        users = list(by_user.values())
+        random.shuffle(users)  # nothing secret hangs on it
+        give = self._way.give
+        given = 0
+        for outcomes_of_user in users:
+            for at, subscriber, outcome in outcomes_of_user:
+                if not (subscriber.ended or subscriber.paused):
+                    give(subscriber, at, outcome)
+                    self._counts.deliveries += outcome.payload is not None
+            given += len(outcomes_of_user)
+            if given >= _BREATH:
+                given = 0
+                await asyncio.sleep(0)
 
 
 class Delivery:
@@ -120,51 +189,55 @@ class Delivery:
         """
         until = time.monotonic() + seconds
         due = await self._due(snapshot, events, roster, way)
-        batch = await self._batch(snapshot, own, due, is_last=is_last)
+        batch = await self._batch(snapshot, own, due, roster, is_last=is_last)
+        handful = Handful(way, self._counts)
         before = own
         for each in due:
             event = each.event
             if event.kind == EventKind.SESSION_ENDED:
+                await handful.hand_out()
                 for subscriber in roster.of_session(event.session_id):
                     subscriber.end(End.SIGNED_OUT)
-            outcomes: list[tuple[Subscriber, Outcome]] = []
-            late = False
+            outcomes: Given = []
+            cut = False
             for group, subscribers in each.groups:
-                late = way.cuts_events and bool(outcomes) and time.monotonic() > until
-                if late:
+                cut = way.cuts_events and bool(outcomes) and time.monotonic() > until
+                if cut:
                     break
                 assert batch is not None, "there are groups"
-                hearing = [
-                    subscriber
-                    for subscriber in subscribers
-                    if way.owed(subscriber, event.position) and batch.hears(event, subscriber)
-                ]
-                outcomes += await self._outcomes(batch, event, group, hearing, way, before)
-            await _hand_out(event, outcomes, way.give)
-            if late:
+                hearing = way.owed(subscribers, event.position)
+                if not batch.standing.all_hear(event):
+                    hearing = [subscriber for subscriber in hearing if batch.hears(event, subscriber)]
+                late = await self._execute_for(batch, event, group, hearing, way, outcomes)
+                if late:
+                    await handful.hand_out()
+                    self._counts.put_off += len(late)
+                    for subscriber in late:
+                        way.put_off(subscriber, group.executor, before)
+            handful.add(event.at, outcomes)
+            if cut:
                 break
             before = event.at
             if time.monotonic() > until:
                 break
+            if handful.full:
+                await handful.hand_out()
+        await handful.hand_out()
         return before
 
-    async def see_sessions(self, snapshot: Snapshot, subscribers: Collection[Subscriber]) -> None:
-        """End those who are not signed in any more in this snapshot."""
-        seats: dict[Seat, list[Subscriber]] = {}
-        for subscriber in subscribers:
-            seats.setdefault(subscriber.seat, []).append(subscriber)
-        await self._lost(snapshot, seats)
+    async def see_sessions(self, snapshot: Snapshot, roster: Roster) -> None:
+        """End those on a roster who are not signed in any more in this snapshot."""
+        await self._lost(snapshot, roster, list(dict.fromkeys(subscriber.seat for subscriber in roster)))
 
     async def _lost(
-        self, snapshot: Snapshot, seats: Mapping[Seat, Sequence[Subscriber]]
+        self, snapshot: Snapshot, roster: Roster, held: Sequence[Seat]
     ) -> Collection[tuple[UUID | None, UUID]]:
         """End those who are not signed in any more; who is outside, by room and user."""
-        if not seats:
+        if not held:
             return ()
-        held = list(seats)
         lost = await snapshot.read(lambda connection: stream.lost_seats(connection, self._workspace_id, held))
-        for seat in lost.signed_out:
-            for subscriber in seats[seat]:
+        for session_id in {seat.session_id for seat in lost.signed_out}:
+            for subscriber in roster.of_session(session_id):
                 subscriber.end(End.SIGNED_OUT)
         return {(seat.room_id, seat.user_id) for seat in lost.outside}
 
@@ -186,29 +259,35 @@ class Delivery:
                 if event.kind in MEMBERSHIP and event.user_id is not None:
                     users[event.user_id] = None
                 for group, subscribers in (*roster.in_room(event), *roster.everywhere(users)):
-                    owed = [subscriber for subscriber in subscribers if way.owed(subscriber, event.position)]
+                    owed = way.owed(subscribers, event.position)
                     if owed:
                         groups.append((group, owed))
             due.append(Due(event, groups))
         return due
 
-    async def _batch(self, snapshot: Snapshot, own: Position, due: Sequence[Due], *, is_last: bool) -> "Batch | None":
+    async def _batch(
+        self, snapshot: Snapshot, own: Position, due: Sequence[Due], roster: Roster, *, is_last: bool
+    ) -> "Batch | None":
         heard = [each.event for each in due if each.groups]
         if not heard:
             return None
-        seats: dict[Seat, list[Subscriber]] = {}
-        listening: dict[UUID, dict[UUID, None]] = {}
+        listening: dict[UUID, dict[Listener, None]] = {}
         for each in due:
-            room_id = each.event.room_id
             for _, subscribers in each.groups:
-                assert room_id is not None, "it happened in a room"
-                users = listening.setdefault(room_id, {})
-                for subscriber in subscribers:
-                    named = subscriber.named
-                    users[named.user_id] = None
-                    seats.setdefault(Seat(room_id, named.user_id, named.session_id), []).append(subscriber)
+                assert each.event.room_id is not None, "it happened in a room"
+                listening.setdefault(each.event.room_id, {}).update(
+                    dict.fromkeys(subscriber.listener for subscriber in subscribers)
+                )
         rooms = list(listening)
-        outside = await self._lost(snapshot, seats)
+        outside = await self._lost(
+            snapshot,
+            roster,
+            [
+                Seat(room_id, listener.user_id, listener.session_id)
+                for room_id, listeners in listening.items()
+                for listener in listeners
+            ],
+        )
         if is_last:
             changed = stream.changes_among(each.event for each in due)
         else:
@@ -228,61 +307,72 @@ class Delivery:
             subjects,
             {
                 # One for each room: an execution for it can't meet another room by its loaders.
-                room: Audience(snapshot, self._workspace_id, _only(known, room), list(users))
-                for room, users in listening.items()
+                room: Audience(
+                    snapshot, self._workspace_id, _only(known, room), [listener.user_id for listener in listeners]
+                )
+                for room, listeners in listening.items()
             },
         )
 
-    async def _outcomes(
+    async def _execute_for(
         self,
         batch: "Batch",
         event: EventRow,
         group: Group,
         hearing: Sequence[Subscriber],
         way: Way,
-        before: Position,
-    ) -> list[tuple[Subscriber, Outcome]]:
-        """What each of them is to be given: one execution for all whose result is the same."""
-        results: list[Shared] = []
-        outcomes: list[tuple[Subscriber, Outcome]] = []
+        outcomes: Given,
+    ) -> list[Subscriber]:
+        """Add what each of them is to be given: one execution for all whose result is the same. Those for whom nothing
+        was executed, since their users have spent their allowance."""
+        results: list[Result] = []
+        shared: Shared[Result] = Shared()
+        known: dict[Listener, Result] = {}
         late: list[Subscriber] = []
 
-        def shared(subscriber: Subscriber) -> Shared | None:
+        def of(subscriber: Subscriber) -> Result | None:
             assert subscriber.viewer is not None, "nothing is owed to who is not judged"
-            return next((each for each in results if each.looks.hold_for(subscriber.viewer)), None)
+            result = shared.of(subscriber.viewer)
+            if result is not None:
+                known[subscriber.listener] = result
+            return result
 
-        def take(subscriber: Subscriber, result: Shared) -> None:
-            end = End.DEPARTED if _ends(event, subscriber) else None
-            if result.payload is not None or end is not None:
-                outcomes.append((subscriber, Outcome(result.payload, end)))
+        def take(subscriber: Subscriber, result: Result) -> None:
+            if leaving and _ends(event, subscriber):
+                outcomes.append((subscriber, Outcome(result.outcome.payload, End.DEPARTED)))
+            elif result.outcome.payload is not None:
+                outcomes.append((subscriber, result.outcome))
             if len(result.users) <= FEW:
-                result.users.add(subscriber.named.user_id)
+                result.users.add(subscriber.listener.user_id)
                 result.takers.append(subscriber)
 
+        leaving = event.kind == EventKind.PARTICIPANT_REMOVED
         for subscriber in hearing:
-            result = shared(subscriber)
-            if result is None and way.spent(subscriber.named.user_id):
+            result = known.get(subscriber.listener) or of(subscriber)
+            if result is None and way.spent(subscriber.listener.user_id):
                 late.append(subscriber)
                 continue
             if result is None:
                 assert subscriber.viewer is not None, "nothing is owed to who is not judged"
-                result = await self._execute(batch, event, group, subscriber.viewer)
+                looks, result = await self._execute(batch, event, group, subscriber.viewer)
                 results.append(result)
+                shared.add(looks, result)
+                known[subscriber.listener] = result
                 await way.worked(result.work)
             take(subscriber, result)
+        put_off = []
         for subscriber in late:
-            result = shared(subscriber)
+            result = of(subscriber)
             if result is not None:
                 take(subscriber, result)
             else:
-                self._counts.put_off += 1
-                way.put_off(subscriber, group.executor, before)
+                put_off.append(subscriber)
         for result in results:
             if len(result.users) <= FEW:
                 way.charge(result.takers, result.work)
-        return outcomes
+        return put_off
 
-    async def _execute(self, batch: "Batch", event: EventRow, group: Group, viewer: Viewer) -> Shared:
+    async def _execute(self, batch: "Batch", event: EventRow, group: Group, viewer: Viewer) -> tuple[Looks, Result]:
         reads = batch.snapshot.reads
         assert event.room_id is not None, "it happened in a room"
         # Loaders are fresh for each execution: what one has read is no other's.
@@ -312,35 +402,12 @@ class Delivery:
         spent = context.loaders.budget.spent
         context.loaders.forget()
         written = len(payload or b"") if whole else max(len(payload or b""), VALUE * group.key.values)
-        return Shared(context.looks, payload, written + spent + READ * (batch.snapshot.reads - reads))
+        return context.looks, Result(Outcome(payload), written + spent + READ * (batch.snapshot.reads - reads))
 
 
 def _ends(event: EventRow, subscriber: Subscriber) -> bool:
     """Whether a stream of one room ends with its viewer's departure."""
-    return subscriber.room_id is not None and stream.leaves(event, subscriber.named.user_id)
-
-
-async def _hand_out(
-    event: EventRow,
-    outcomes: Sequence[tuple[Subscriber, Outcome]],
-    give: Callable[[Subscriber, EventRow, Outcome], None],
-) -> None:
-    """Only once all executions are done, and to all sockets of one user side by side: the time between one's own frames
-    would else tell how many others listen. Users come in an order that is new each time."""
-    by_user: dict[UUID, list[tuple[Subscriber, Outcome]]] = {}
-    for subscriber, outcome in outcomes:
-        by_user.setdefault(subscriber.named.user_id, []).append((subscriber, outcome))
-    users = list(by_user)
-    random.shuffle(users)  # nothing secret hangs on it
-    given = 0
-    for user in users:
-        for subscriber, outcome in by_user[user]:
-            if not (subscriber.ended or subscriber.paused):
-                give(subscriber, event, outcome)
-        given += len(by_user[user])
-        if given >= _BREATH:
-            given = 0
-            await asyncio.sleep(0)
+    return subscriber.room_id is not None and stream.leaves(event, subscriber.listener.user_id)
 
 
 class Batch(NamedTuple):
@@ -352,7 +419,7 @@ class Batch(NamedTuple):
     audiences: dict[UUID, Audience]
 
     def hears(self, event: EventRow, subscriber: Subscriber) -> bool:
-        return self.standing.hears(event, subscriber.key.topic, subscriber.named.user_id, subscriber.since)
+        return self.standing.hears(event, subscriber.key.topic, subscriber.listener.user_id, subscriber.since)
 
 
 def _only(rooms: dict[UUID, RoomRow], room_id: UUID) -> dict[UUID, RoomRow]:

@@ -111,8 +111,8 @@ class Hub:
                 raise Unauthenticated
             position = stream.resumed(self._process, who.workspace_id, after)
             key = Key(topic, prepared.asked.query, prepared.operation.name, variables, prepared.values)
-            subscriber = Subscriber(key, who, position, outlet)
             watch = await self._watch(who.workspace_id)
+            subscriber = Subscriber(key, watch.listener(who), position, outlet)
             await watch.join(subscriber, executor)
             return subscriber
 

@@ -6,14 +6,14 @@ A page ends early when it takes long, and whoever needs far more of it than the 
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Collection, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
 from graphql.execution import Executor
 
 from models.connection import UNREACHABLE
-from models.event import EventRow, Position
+from models.event import Position
 from resolvers import stream
 from resolvers.process import Process
 from resolvers.snapshot import Snapshot
@@ -98,7 +98,7 @@ class Replay:
         themselves."""
         cohorts: dict[UUID, dict[Subscriber, Executor[object]]] = {}
         for subscriber, executor in subscribers.items():
-            cohorts.setdefault(subscriber.named.user_id, {})[subscriber] = executor
+            cohorts.setdefault(subscriber.listener.user_id, {})[subscriber] = executor
         for cohort in cohorts.values():
             self._start(self._bring(cohort))
 
@@ -162,7 +162,7 @@ class Replay:
                 if subscriber.at not in there:
                     subscriber.expire()
             # A sign-in that has ended between two pages was told to nobody.
-            await self._delivery.see_sessions(snapshot, cohort)
+            await self._delivery.see_sessions(snapshot, roster)
             start = min((each.at for each in cohort if not each.ended), default=None)
             if start is None:
                 return cohort[0].at, True, True
@@ -226,20 +226,20 @@ class _Page:
         self._work: Counter[Subscriber] = Counter()
         self._results: Counter[Subscriber] = Counter()
 
-    def owed(self, subscriber: Subscriber, position: int) -> bool:
-        return subscriber.is_owed(position)
+    def owed(self, subscribers: Iterable[Subscriber], position: int) -> list[Subscriber]:
+        return [each for each in subscribers if each.is_owed(position)]
 
-    def give(self, subscriber: Subscriber, event: EventRow, outcome: Outcome) -> None:
+    def give(self, subscriber: Subscriber, at: Position, outcome: Outcome) -> None:
         if subscriber.outlet.full:
             subscriber.paused = True
         if not subscriber.paused:
-            subscriber.give(event.at, outcome)
+            subscriber.give(at, outcome)
 
     def charge(self, takers: Collection[Subscriber], work: int) -> None:
         for subscriber in takers:
             self._work[subscriber] += work // len(takers)
             self._results[subscriber] += 1
-        self._allowance.charge({subscriber.named.user_id for subscriber in takers}, work)
+        self._allowance.charge({subscriber.listener.user_id for subscriber in takers}, work)
 
     async def worked(self, work: int) -> None:
         stretch = self._stretch.add(work)
@@ -258,10 +258,10 @@ class _Page:
         """Those of users for whom alone far more was executed than for the others."""
         users: Counter[UUID] = Counter()
         for subscriber in cohort:
-            users[subscriber.named.user_id] += self._work[subscriber]
+            users[subscriber.listener.user_id] += self._work[subscriber]
         whole, others = users.total(), len(users) - 1
         found = {user for user, work in users.items() if work > GREEDY and work * others > 2 * (whole - work)}
-        return {subscriber for subscriber in cohort if subscriber.named.user_id in found}
+        return {subscriber for subscriber in cohort if subscriber.listener.user_id in found}
 
     def parts(self, cohort: Collection[Subscriber]) -> list[set[Subscriber]]:
         """Those whose results take alike, apart from each other: there was too much for the page, and who takes little,
@@ -274,7 +274,7 @@ class _Page:
 
 
 def _lane(cohort: Executors) -> Lane:
-    users = {subscriber.named.user_id for subscriber in cohort}
+    users = {subscriber.listener.user_id for subscriber in cohort}
     return users.pop() if len(users) == 1 else None
 
 

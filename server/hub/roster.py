@@ -49,8 +49,8 @@ class Roster:
         subscriber.key = group.key
         group.subscribers[subscriber] = None
         if subscriber.room_id is None:
-            self._users.setdefault(subscriber.named.user_id, {})[subscriber] = None
-        self._sessions.setdefault(subscriber.named.session_id, {})[subscriber] = None
+            self._users.setdefault(subscriber.listener.user_id, {})[subscriber] = None
+        self._sessions.setdefault(subscriber.listener.session_id, {})[subscriber] = None
 
     def discard(self, subscriber: Subscriber) -> None:
         groups = self._groups(subscriber)
@@ -61,8 +61,8 @@ class Roster:
                 del groups[subscriber.key]
         if not groups and subscriber.room_id is not None:
             del self._rooms[subscriber.room_id]
-        _forget(self._users, subscriber.named.user_id, subscriber)
-        _forget(self._sessions, subscriber.named.session_id, subscriber)
+        _forget(self._users, subscriber.listener.user_id, subscriber)
+        _forget(self._sessions, subscriber.listener.session_id, subscriber)
 
     @property
     def rooms(self) -> list[UUID]:
@@ -83,7 +83,7 @@ class Roster:
             if not isinstance(topic, RoomTopic) or topic.kinds is None or event.kind in topic.kinds:
                 yield group, list(group.subscribers)
             elif event.kind == EventKind.PARTICIPANT_REMOVED:
-                yield group, [each for each in group.subscribers if each.named.user_id == event.user_id]
+                yield group, [each for each in group.subscribers if each.listener.user_id == event.user_id]
 
     def everywhere(self, users: Iterable[UUID]) -> Iterator[Heard]:
         """Those of several users who listen to all their rooms."""

@@ -34,6 +34,18 @@ class Key(NamedTuple):
     """How many its result can hold: as the others say."""
 
 
+class Listener:
+    """Somebody by one of their sign-ins, with all that they listen to by it in one workspace. There is one object for
+    each, and it is compared as such: so much is asked about each for every event that comparing ids would cost more
+    than the rest."""
+
+    __slots__ = ("__weakref__", "session_id", "user_id")
+
+    def __init__(self, named: Named) -> None:
+        self.user_id = named.user_id
+        self.session_id = named.session_id
+
+
 class Subscriber(AsyncIterator[Any]):
     """A subscription that is being let in, replayed, or live.
 
@@ -51,8 +63,8 @@ class Subscriber(AsyncIterator[Any]):
         "at",
         "judged",
         "key",
+        "listener",
         "live",
-        "named",
         "outlet",
         "paused",
         "seat",
@@ -61,10 +73,10 @@ class Subscriber(AsyncIterator[Any]):
         "waiting",
     )
 
-    def __init__(self, key: Key, named: Named, after: Position | None, outlet: Outlet) -> None:
+    def __init__(self, key: Key, listener: Listener, after: Position | None, outlet: Outlet) -> None:
         self.key = key
-        self.named = named
-        self.seat = Seat(key.topic.room_id, named.user_id, named.session_id)
+        self.listener = listener
+        self.seat = Seat(key.topic.room_id, listener.user_id, listener.session_id)
         self.after = after
         self.outlet = outlet
         self.viewer: Viewer | None = None
@@ -97,8 +109,13 @@ class Subscriber(AsyncIterator[Any]):
         """The same of an event that the reader has found. What is not behind the snapshot in which it was let in comes
         from the log; and the reader's snapshot may be older than that one, and say of its rights what is not true any
         more."""
-        hears = self.live or self.waiting is not None
-        return hears and self.viewer is not None and position > self.since and self.is_owed(position)
+        return (
+            position > self.since
+            and position > self.at.position
+            and (self.live or self.waiting is not None)
+            and self.viewer is not None
+            and not (self._ended or self.paused)
+        )
 
     def on_end(self, forget: Callable[["Subscriber"], None]) -> None:
         if self._ended:

@@ -8,9 +8,10 @@ waits at or below S is dropped. The reader's own position is older than any S, s
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from functools import partial
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 from graphql.execution import Executor
 
@@ -21,13 +22,14 @@ from resolvers.errors import CursorExpired, ParleyError, Unauthenticated
 from resolvers.event import newest
 from resolvers.process import Process
 from resolvers.snapshot import ANSWER_SECONDS, Snapshot
+from resolvers.tokens import Named
 from resolvers.viewer import Viewer
 from server import fault
 from server.hub.allowance import Allowance, Stretch
 from server.hub.delivery import Counts, Delivery
 from server.hub.replay import Replay
 from server.hub.roster import Roster
-from server.hub.subscriber import Outcome, Subscriber
+from server.hub.subscriber import Listener, Outcome, Subscriber
 from server.hub.turns import Turns
 
 log = logging.getLogger("parley.hub")
@@ -66,6 +68,7 @@ class Watch:
         # Of those who are on their way in; later their group has one for all of them.
         self._executors: dict[Subscriber, Executor[object]] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._listeners: WeakValueDictionary[UUID, Listener] = WeakValueDictionary()
 
     @property
     def idle(self) -> bool:
@@ -89,6 +92,10 @@ class Watch:
         """The sweep: where the line is. It may be behind the reader, in another history of the database."""
         if newest != self.at:
             self._news.set()
+
+    def listener(self, named: Named) -> Listener:
+        """The one of a sign-in."""
+        return self._listeners.setdefault(named.session_id, Listener(named))
 
     async def join(self, subscriber: Subscriber, executor: "Executor[object]") -> None:
         """Let a subscriber in; when this returns it has its position, and misses nothing from then on.
@@ -280,17 +287,17 @@ class _Live:
         self._stretch = Stretch()
         self._put_off: dict[Subscriber, Executor[object]] = {}
 
-    def owed(self, subscriber: Subscriber, position: int) -> bool:
-        return subscriber.is_owed_live(position)
+    def owed(self, subscribers: Iterable[Subscriber], position: int) -> list[Subscriber]:
+        return [each for each in subscribers if each.is_owed_live(position)]
 
-    def give(self, subscriber: Subscriber, event: EventRow, outcome: Outcome) -> None:
+    def give(self, subscriber: Subscriber, at: Position, outcome: Outcome) -> None:
         if subscriber.live:
-            subscriber.give(event.at, outcome)
+            subscriber.give(at, outcome)
         elif subscriber.waiting is not None:
-            subscriber.waiting.append((event.at, outcome))
+            subscriber.waiting.append((at, outcome))
 
     def charge(self, takers: Collection[Subscriber], work: int) -> None:
-        self._allowance.charge({subscriber.named.user_id for subscriber in takers}, work)
+        self._allowance.charge({subscriber.listener.user_id for subscriber in takers}, work)
 
     async def worked(self, work: int) -> None:
         if self._stretch.add(work):

@@ -268,7 +268,7 @@ class TestTheLog:
         monkeypatch.setattr(
             reader(live, ada)._replay,
             "begin_alone",
-            lambda some: (alone.append({each.named.user_id for each in some}), begin_alone(some)),
+            lambda some: (alone.append({each.listener.user_id for each in some}), begin_alone(some)),
         )
         phones = await asyncio.gather(
             live.call(ben, room, cursor), live.call(cleo, room, cursor, query=HEAVY), live.call(ben, room, cursor)

@@ -23,6 +23,7 @@ from server.broadcast import Hints
 from server.embedded.valkey import EmbeddedValkey
 from server.engine import ParleyEngine
 from server.graphql.execution import Execution
+from server.hub import delivery
 from server.hub.delivery import UNREACHABLE
 from server.hub.hub import Hub
 from server.process import make_pool
@@ -357,6 +358,7 @@ class TestDelivery:
         await ada.send(room, "Live")
         await phone.has("Before it began", "Live")
 
+    @pytest.mark.parametrize(("handful", "given"), [(1, ["One"]), (1_000, [])])
     async def test_gives_nothing_twice_of_a_batch_that_it_had_begun_to_give(
         self,
         live: Switchboard,
@@ -366,7 +368,11 @@ class TestDelivery:
         ben: Person,
         cleo: Person,
         monkeypatch: pytest.MonkeyPatch,
+        handful: int,
+        given: list[str],
     ) -> None:
+        monkeypatch.setattr(delivery, "_HANDFUL", handful)
+        monkeypatch.setattr(delivery, "_HANDFUL_SECONDS", 60)
         room = await ada.make_room(ben, cleo)
         phones = [await live.call(person, room, query=AUTHORS) for person in (ben, cleo)]
         reading = Hold(monkeypatch, stream, "read_on")
@@ -384,7 +390,7 @@ class TestDelivery:
         await ada.send(room, "Two")
         reading.let_go()
         await loses_a_connection(line)
-        assert [phone.texts for phone in phones] == [["One"]] * 2
+        assert [phone.texts for phone in phones] == [given] * 2
         relay.let_go()
         await ada.send(room, "Three")
         for phone in phones:
