@@ -121,6 +121,30 @@ def explain(
 
 
 @app.command()
+def sharing(
+    document: Annotated[typer.FileText, typer.Argument(help="A file with a document that subscribes; - reads it.")],
+    variables: Annotated[
+        str, typer.Option(help="Its variables, as a JSON object; ids that it needs are found.")
+    ] = "{}",
+    operation: Annotated[str | None, typer.Option(help="Which operation of the document.")] = None,
+) -> None:
+    """Say whether and how a subscription's results are shared; 1 where each viewer has an execution of their own."""
+    import json
+
+    from server.graphql.asked import NotAsked, asked
+    from server.sharing import main as judge
+
+    try:
+        given = {"query": document.read(), "operationName": operation, "variables": json.loads(variables)}
+        what = asked(given)
+    except (ValueError, NotAsked) as error:
+        raise SettingsError(f"this can't be asked: {error}") from None
+    settings = load()
+    _reachable(settings)
+    sys.exit(judge(settings, what))
+
+
+@app.command()
 def doctor() -> None:
     """Say what is misconfigured. Changes nothing; the exit status is 1 where something is wrong."""
     from server.doctor import examine

@@ -354,7 +354,7 @@ class Delivery:
                 continue
             if result is None:
                 assert subscriber.viewer is not None, "nothing is owed to who is not judged"
-                looks, result = await self._execute(batch, event, group, subscriber.viewer)
+                looks, result = await self.execute(batch, event, group, subscriber.viewer)
                 results.append(result)
                 shared.add(looks, result)
                 known[subscriber.listener] = result
@@ -372,7 +372,7 @@ class Delivery:
                 way.charge(result.takers, result.work)
         return put_off
 
-    async def _execute(self, batch: "Batch", event: EventRow, group: Group, viewer: Viewer) -> tuple[Looks, Result]:
+    async def execute(self, batch: "Batch", event: EventRow, group: Group, viewer: Viewer) -> tuple[Looks, Result]:
         reads = batch.snapshot.reads
         assert event.room_id is not None, "it happened in a room"
         # Loaders are fresh for each execution: what one has read is no other's.
