@@ -35,6 +35,7 @@ def hot_queries(sample: Sample) -> Iterator[Hot]:
     yield from _people(sample)
     yield from _sending(sample)
     yield from _live(sample)
+    yield from _retention(sample)
     yield from _signing_in(sample)
 
 
@@ -253,7 +254,15 @@ def _live(at: Sample) -> Iterator[Hot]:
         Promise(2 * read_mark.UNREAD_LIMIT * listeners, 0, ("message", "read_mark")),
     )
     yield Hot("first unread of all who listen", read_mark.first_unread, here(at, **theirs), Promise(100 * listeners))
+    # Their waiting rows are those of about a second, whatever the tables hold.
+    yield Hot("read marks that nobody was told of", read_mark.take_untold, here(at, limit=1_000), Promise(2_000, 1_000))
     yield Hot("who has muted", participant.muted_for, here(at, **theirs), Promise(2 * listeners))
+
+
+def _retention(at: Sample) -> Iterator[Hot]:
+    part = 1_000
+    yield Hot("lines that are past the retention", event.lines_past_retention, {"days": 30}, Promise(1_000))
+    yield Hot("sweeping a line", event.sweep_events, here(at, days=30, limit=part), Promise(4 * part))
 
 
 def _signing_in(at: Sample) -> Iterator[Hot]:
