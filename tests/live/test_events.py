@@ -8,8 +8,8 @@ import pytest
 from resolvers import read_mark, stream
 from resolvers.process import Process
 from tests.cast import Person
+from tests.live.hold import Hold, cursor_of, has_read
 from tests.live.phone import Phone, Switchboard
-from tests.live.test_races import Hold, cursor_of, has_read
 
 FIELDS = """
     __typename cursor

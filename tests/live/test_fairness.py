@@ -13,8 +13,8 @@ from server.graphql.execution import encoded
 from server.hub.allowance import BURST, REFILL, VALUE, Allowance
 from server.hub.kept import Kept
 from tests.cast import Person
+from tests.live.hold import Hold, cursor_of, has_read, reader
 from tests.live.phone import TEXTS, Switchboard
-from tests.live.test_races import Hold, cursor_of, has_read, reader
 
 # Another document than `TEXTS`, so that its results are shared with nobody.
 HEAVY = """

@@ -11,8 +11,8 @@ from resolvers import stream
 from resolvers.event import newest
 from resolvers.process import Process
 from tests.cast import Person
+from tests.live.hold import Hold, cursor_of, reader
 from tests.live.phone import Phone, Switchboard
-from tests.live.test_races import Hold, cursor_of, reader
 from tests.races import rows
 
 

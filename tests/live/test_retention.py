@@ -7,8 +7,8 @@ import pytest
 from resolvers import event, stream
 from resolvers.process import Process
 from tests.cast import Person
+from tests.live.hold import cursor_of
 from tests.live.phone import Switchboard
-from tests.live.test_races import cursor_of
 from tests.races import rows
 
 

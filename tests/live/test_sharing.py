@@ -13,8 +13,8 @@ from schema.build import schema
 from server.graphql.limits import Limits
 from server.hub.allowance import Allowance
 from tests.cast import Person
+from tests.live.hold import has_read, reader
 from tests.live.phone import Phone, Switchboard
-from tests.live.test_races import has_read, reader
 
 
 def subscription(fields: str) -> str:

@@ -30,8 +30,8 @@ from server.process import make_pool
 from server.settings import Settings
 from tests.cast import PASSWORD, Person
 from tests.conftest import ORIGIN
+from tests.live.hold import Hold, cursor_of, has_read, reader
 from tests.live.phone import PATIENCE, Switchboard
-from tests.live.test_races import Hold, cursor_of, has_read, reader
 from tests.races import rows
 
 # In seconds: how long an answer may take here.

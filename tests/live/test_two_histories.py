@@ -10,8 +10,8 @@ import pytest
 from resolvers import stream
 from resolvers.process import Process
 from tests.cast import Person
+from tests.live.hold import Hold, cursor_of, has_read, reader
 from tests.live.phone import Switchboard
-from tests.live.test_races import Hold, cursor_of, has_read, reader
 from tests.races import rows
 
 
