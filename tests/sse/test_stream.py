@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,46 +18,12 @@ from server.http.app import build_app
 from server.http.protocol import HttpProtocol
 from server.sse import outlet as outlets
 from tests.http.toy import GOOD_TOKEN, ToyEngine
+from tests.sse.events import stream
 from tests.websocket.conftest import SECONDS, Server, serving, until
 from tests.websocket.toy import Feed, ToyStreams
 
 TICK = "subscription { tick }"
 SIGNED_IN = {"authorization": f"Bearer {GOOD_TOKEN}"}
-
-
-class Events:
-    """A response, event by event."""
-
-    def __init__(self, response: httpx.Response) -> None:
-        self.response = response
-        self._lines = response.aiter_lines()
-
-    async def next(self) -> tuple[str, Any] | str | None:
-        """An event with its data, a comment, or None at the end."""
-        name, data = "", ""
-        async with asyncio.timeout(SECONDS):
-            async for line in self._lines:
-                if line.startswith("event: "):
-                    name = line.removeprefix("event: ")
-                elif line.startswith("data:"):
-                    data = line.removeprefix("data:").strip()
-                elif line == "":
-                    return (name, json.loads(data) if data else None) if name else "comment"
-        return None
-
-
-@asynccontextmanager
-async def stream(server: Server, query: str = TICK, **more: Any) -> AsyncIterator[Events]:
-    headers = {"accept": "text/event-stream", **more.pop("headers", {})}
-    body = {"query": query}
-    async with httpx.AsyncClient() as client:
-        url = f"http://{server.address}/graphql/stream"
-        if more.pop("method", "POST") == "GET":
-            request = client.stream("GET", url, params=body, headers=headers)
-        else:
-            request = client.stream("POST", url, json=body, headers=headers)
-        async with request as response:
-            yield Events(response)
 
 
 async def begun(streams: ToyStreams) -> Feed:
@@ -70,7 +34,7 @@ async def begun(streams: ToyStreams) -> Feed:
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_a_subscription_is_a_stream_of_events(server: Server, streams: ToyStreams, method: str) -> None:
     streams.at_once = lambda feed: feed.give("at once")
-    async with stream(server, method=method, headers=SIGNED_IN) as events:
+    async with stream(server, TICK, method=method, headers=SIGNED_IN) as events:
         assert events.response.headers["content-type"] == "text/event-stream; charset=utf-8"
         assert events.response.headers["cache-control"] == "no-store"
         feed = await begun(streams)
@@ -89,7 +53,7 @@ async def test_nothing_is_answered_before_it_has_its_position(server: Server, st
     streams.open.clear()
 
     async def ask() -> None:
-        async with stream(server) as events:
+        async with stream(server, TICK) as events:
             await events.next()
 
     asking = asyncio.create_task(ask())
@@ -102,7 +66,7 @@ async def test_nothing_is_answered_before_it_has_its_position(server: Server, st
 
 
 async def test_a_client_that_goes_is_forgotten(server: Server, streams: ToyStreams) -> None:
-    async with stream(server) as events:
+    async with stream(server, TICK) as events:
         feed = await begun(streams)
         feed.give(1)
         await events.next()
@@ -147,7 +111,7 @@ async def test_new_documents_of_strangers_are_bounded_here_too(engine: ToyEngine
 
 async def test_a_subscription_that_is_rejected_is_told_in_the_stream(server: Server, streams: ToyStreams) -> None:
     streams.on_subscribe = Rejected([told("No such room.", "NOT_FOUND")])
-    async with stream(server) as events:
+    async with stream(server, TICK) as events:
         event = await events.next()
         assert isinstance(event, tuple)
         assert event[1]["errors"][0]["extensions"]["code"] == "NOT_FOUND"
@@ -161,14 +125,14 @@ async def test_what_cannot_begin_has_a_status(
     server: Server, streams: ToyStreams, raised: Exception, status: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     streams.on_subscribe = raised
-    async with stream(server, headers=SIGNED_IN) as events:
+    async with stream(server, TICK, headers=SIGNED_IN) as events:
         assert events.response.status_code == status
         assert b"secret" not in await events.response.aread()
     caplog.clear()
 
 
 async def test_a_bad_token_is_401(server: Server) -> None:
-    async with stream(server, headers={"authorization": "Bearer bad"}) as events:
+    async with stream(server, TICK, headers={"authorization": "Bearer bad"}) as events:
         assert events.response.status_code == 401
         assert events.response.headers["www-authenticate"] == "Bearer"
 
@@ -186,7 +150,7 @@ async def test_what_is_no_request_has_a_status_of_its_own(server: Server) -> Non
 
 
 async def test_the_end_of_a_sign_in_is_told_and_ends_the_stream(server: Server, streams: ToyStreams) -> None:
-    async with stream(server, headers=SIGNED_IN) as events:
+    async with stream(server, TICK, headers=SIGNED_IN) as events:
         feed = await begun(streams)
         feed.outlet.expel("This sign-in has ended.")
         event = await events.next()
@@ -199,7 +163,7 @@ async def test_a_quiet_stream_shows_that_it_lives(
     server: Server, streams: ToyStreams, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(outlets, "KEEP_ALIVE", 0.02)
-    async with stream(server) as events:
+    async with stream(server, TICK) as events:
         await begun(streams)
         assert await events.next() == "comment"
         assert await events.next() == "comment"
@@ -207,7 +171,7 @@ async def test_a_quiet_stream_shows_that_it_lives(
 
 @pytest.mark.parametrize("bounds", [Bounds(frames=10, bytes=1_000)])
 async def test_who_reads_too_slowly_is_cut_and_told_to_resume(server: Server, streams: ToyStreams) -> None:
-    async with stream(server) as events:
+    async with stream(server, TICK) as events:
         feed = await begun(streams)
         given = 0
         while feed.give(given):
@@ -222,7 +186,7 @@ async def test_who_reads_too_slowly_is_cut_and_told_to_resume(server: Server, st
 
 @pytest.mark.parametrize("bounds", [Bounds(frames=10, bytes=1_000)])
 async def test_a_result_larger_than_the_bound_ends_the_stream(server: Server, streams: ToyStreams) -> None:
-    async with stream(server) as events:
+    async with stream(server, TICK) as events:
         feed = await begun(streams)
         assert not feed.give("x" * 2_000)
         event = await events.next()
@@ -254,17 +218,17 @@ async def test_who_takes_nothing_is_let_go(
 
 @pytest.mark.parametrize("bounds", [Bounds(connections_of_user=1)])
 async def test_streams_count_as_connections_of_their_user(server: Server, streams: ToyStreams) -> None:
-    async with stream(server, headers=SIGNED_IN):
+    async with stream(server, TICK, headers=SIGNED_IN):
         await begun(streams)
-        async with stream(server, headers=SIGNED_IN) as second:
+        async with stream(server, TICK, headers=SIGNED_IN) as second:
             assert second.response.status_code == 503
     await until(lambda: streams.feeds[0].closed == 1)
-    async with stream(server, headers=SIGNED_IN) as third:
+    async with stream(server, TICK, headers=SIGNED_IN) as third:
         assert third.response.status_code == 200
 
 
 async def test_when_the_server_stops_streams_end(server: Server, streams: ToyStreams) -> None:
-    async with stream(server) as events:
+    async with stream(server, TICK) as events:
         feed = await begun(streams)
         feed.give(1)
         await events.next()
