@@ -9,7 +9,7 @@ from resolvers import stream
 from server.hub import delivery
 from tests.cast import Person
 from tests.live.phone import Phone, Switchboard
-from tests.live.test_races import Hold
+from tests.live.hold import Hold
 
 MESSAGES = 10
 

@@ -73,12 +73,20 @@ class TestASignInThatEnds:
     @ends
     @follows
     async def test_before_one_subscribes_closes_the_socket(
-        self, served: Served, process: Process, ada: Person, cleo: Person, end: Ending, name: str
+        self,
+        served: Served,
+        live: Switchboard,
+        process: Process,
+        ada: Person,
+        cleo: Person,
+        end: Ending,
+        name: str,
     ) -> None:
-        """Between `connection_ack` and `subscribe`: nothing of it was told to anybody."""
+        """Between `connection_ack` and `subscribe`: the reader has told of it to nobody."""
         room = await ada.make_room(cleo)
         client, other = await served.socket(cleo), await served.listener(ada, TEXTS, room=room)
         await end(process, cleo)
+        await has_read(live, ada, process)
         await client.subscribe("1", STREAMS[name], variables={"room": room})
         assert await client.closed() == ENDED
         await ada.send(room, "Behind it")
