@@ -27,8 +27,28 @@ class Bounds:
     asked: int = 2 * 1024 * 1024  # characters of the messages of its operations
     connections_of_user: int = 100
     bytes_of_user: int = 64 * 1024 * 1024  # that wait for all their connections; then nothing more is asked for them
+    bytes_together: int = 64 * 1024 * 1024  # that wait in the process, before connections have less room each
     connections: int = 20_000
     seconds: float = 86_400.0  # how long one may live: an access token's end is not its own
+
+
+class Backlog:
+    """What waits for all connections of the process together. Each has a bound of its own, but many slow ones would
+    still eat the memory: past this one, whoever is far behind has to go."""
+
+    # Bytes that may wait for any connection, however many are behind: who is only taking a burst is not slow.
+    ALWAYS = 256 * 1024
+
+    def __init__(self, most: int) -> None:
+        self.bytes = 0
+        self._most = most
+
+    def is_full_for(self, waiting: int) -> bool:
+        """Whether nothing more may wait for a connection for which so many bytes do."""
+        return waiting > self.ALWAYS and self.bytes > self._most
+
+    def is_half_full_for(self, waiting: int) -> bool:
+        return waiting * 2 > self.ALWAYS and self.bytes * 2 > self._most
 
 
 @dataclass(slots=True)
@@ -39,8 +59,12 @@ class Service:
     mutations: Mutations
     streams: Streams | None
     bounds: Bounds
+    backlog: Backlog = field(init=False)
     _open: int = 0
     _connections: dict[Hashable, set[Waiting]] = field(default_factory=dict)  # of each user
+
+    def __post_init__(self) -> None:
+        self.backlog = Backlog(self.bounds.bytes_together)
 
     def open(self) -> bool:
         """Count a connection in. False: there are too many."""

@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from server.connections import Service
 from server.graphql import error
+from server.graphql.asked import Asked
 from server.graphql.document import Invalid
 from server.graphql.execution import Prepared
 from server.graphql.payload import encode
@@ -66,14 +67,22 @@ class EventStream:
             raise Refused(406, "Accept must allow text/event-stream.")
         asked = await posted(head, receive, self._largest_body) if method == "POST" else linked(scope)
         bounds = self._service.bounds
-        outlet = EventOutlet(most_frames=bounds.frames, most_bytes=bounds.bytes)
+        outlet = EventOutlet(most_frames=bounds.frames, most_bytes=bounds.bytes, backlog=self._service.backlog)
+        try:
+            await self._answer(scope, receive, send, head, asked, outlet)
+        finally:
+            outlet.leave()
+
+    async def _answer(
+        self, scope: Scope, receive: Receive, send: Send, head: Head, asked: Asked, outlet: EventOutlet
+    ) -> None:
         try:
             prepared = self._service.execution.prepare(asked, lambda: self._named(head))
         except Invalid as invalid:
             outlet.error(error.of_request(invalid.errors, invalid.code))
             await self._stream(send, receive, outlet)
             return
-        if prepared.operation.type is OperationType.MUTATION and method != "POST":
+        if prepared.operation.type is OperationType.MUTATION and scope["method"] != "POST":
             raise Refused(405, "A mutation must be sent by POST.", ((b"allow", b"POST"),))
         who = self._who(prepared, head)
         if prepared.operation.type is OperationType.SUBSCRIPTION:
@@ -162,7 +171,6 @@ class EventStream:
             await send({"type": "http.response.start", "status": 200, "headers": list(_HEADERS)})
             await outlet.write(send)
         finally:
-            outlet.leave()
             watch.cancel()
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from starlette.types import Send
 
+from server.connections import Backlog
 from server.graphql.error import Told, told
 from server.graphql.payload import encode
 from server.graphql.streams import TOO_LARGE, TOO_SLOW
@@ -21,9 +22,10 @@ _COMPLETE = b"event: complete\ndata:\n\n"
 class EventOutlet:
     """One operation's way to its client, in events (https://html.spec.whatwg.org/multipage/server-sent-events.html)."""
 
-    def __init__(self, *, most_frames: int, most_bytes: int) -> None:
+    def __init__(self, *, most_frames: int, most_bytes: int, backlog: Backlog) -> None:
         self._most_frames = most_frames
         self._most_bytes = most_bytes
+        self._backlog = backlog
         self._queue: deque[bytes] = deque()
         self._bytes = 0
         self._over = False
@@ -40,7 +42,11 @@ class EventOutlet:
             return False
         if len(payload) > self._most_bytes:
             self.error([TOO_LARGE])
-        elif len(self._queue) >= self._most_frames or self._bytes + len(payload) > self._most_bytes:
+        elif (
+            len(self._queue) >= self._most_frames
+            or self._bytes + len(payload) > self._most_bytes
+            or self._backlog.is_full_for(self._bytes)
+        ):
             self.error([TOO_SLOW])
         else:
             self._put(_next(payload))
@@ -77,6 +83,8 @@ class EventOutlet:
     def leave(self) -> None:
         """The client is gone."""
         self._gone = True
+        self._queue.clear()
+        self._count(-self._bytes)
         self._end()
 
     async def write(self, send: Send) -> None:
@@ -87,7 +95,7 @@ class EventOutlet:
                 body = b"".join(self._queue)
                 self._queue.clear()
                 await send({"type": "http.response.body", "body": body, "more_body": True})
-                self._bytes = sum(map(len, self._queue))
+                self._count(sum(map(len, self._queue)) - self._bytes)
                 self._release()
             if self._over:
                 break
@@ -102,12 +110,21 @@ class EventOutlet:
 
     @property
     def _half_full(self) -> bool:
-        return len(self._queue) * 2 > self._most_frames or self._bytes * 2 > self._most_bytes
+        return (
+            len(self._queue) * 2 > self._most_frames
+            or self._bytes * 2 > self._most_bytes
+            or self._backlog.is_half_full_for(self._bytes)
+        )
 
     def _put(self, frame: bytes) -> None:
-        self._queue.append(frame)
-        self._bytes += len(frame)
-        self._wake.set()
+        if not self._gone:
+            self._queue.append(frame)
+            self._count(len(frame))
+            self._wake.set()
+
+    def _count(self, more: int) -> None:
+        self._bytes += more
+        self._backlog.bytes += more
 
     def _end(self) -> None:
         self._over = True

@@ -72,6 +72,7 @@ class Connection:
             straight,
             most_frames=bounds.frames,
             most_bytes=bounds.bytes,
+            backlog=service.backlog,
             stalled=lambda: self.close(TRY_AGAIN),
         )
         self._pongs = Pongs(self._outgoing.append)

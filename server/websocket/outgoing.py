@@ -3,9 +3,9 @@
 A frame that the transport takes at once goes straight to it; any other one waits, and counts until the transport has
 passed it on.
 
-Past the bound nothing is put in any more (`put`), except what ends an operation or answers a message (`append`): of
-those there are as many as messages were read, and nothing is read from a client while its queue is full. They can be
-large all the same: a client that lets many times the bound wait is let go.
+Past the bound, its own or that of all connections together, nothing is put in any more (`put`), except what ends an
+operation or answers a message (`append`): of those there are as many as messages were read, and nothing is read from a
+client while its queue is full. They can be large all the same: a client that lets many times the bound wait is let go.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from typing import Protocol
 
 from starlette.types import Send
 
+from server.connections import Backlog
 from server.websocket import frame as frames
 from server.websocket.closing import Close
 from server.websocket.protocol import Straight
@@ -51,12 +52,14 @@ class Outgoing:
         *,
         most_frames: int,
         most_bytes: int,
+        backlog: Backlog,
         stalled: Callable[[], None],
     ) -> None:
         self._send = send
         self._straight = straight
         self._most_frames = most_frames
         self._most_bytes = most_bytes
+        self._backlog = backlog
         self._stalled = stalled
         self._queue: deque[tuple[bytes, Sender | None]] = deque()
         self._bytes = 0
@@ -81,7 +84,11 @@ class Outgoing:
 
     @property
     def half_full(self) -> bool:
-        return len(self._queue) * 2 > self._most_frames or self._bytes * 2 > self._most_bytes
+        return (
+            len(self._queue) * 2 > self._most_frames
+            or self._bytes * 2 > self._most_bytes
+            or self._backlog.is_half_full_for(self._bytes)
+        )
 
     def holds(self, frame: bytes) -> bool:
         """Whether a frame is within the bound by itself."""
@@ -89,7 +96,11 @@ class Outgoing:
 
     def put(self, frame: bytes, sender: Sender) -> bool:
         """False past the bound."""
-        if len(self._queue) >= self._most_frames or self._bytes + len(frame) > self._most_bytes:
+        if (
+            len(self._queue) >= self._most_frames
+            or self._bytes + len(frame) > self._most_bytes
+            or self._backlog.is_full_for(self._bytes)
+        ):
             return False
         self.append(frame, sender)
         return True
@@ -105,7 +116,7 @@ class Outgoing:
                 self._watch_over()
             return
         self._queue.append((frame, sender))
-        self._bytes += len(frame)
+        self._count(len(frame))
         if self._bytes > _UTMOST * self._most_bytes:
             self._loop.call_soon(self._stalled)  # not from here: who speaks would be ended in the middle of it
         self._watch_over()
@@ -134,7 +145,7 @@ class Outgoing:
         """Send nothing any more, and keep nobody waiting."""
         self._over = True
         self._queue.clear()
-        self._bytes = 0
+        self._count(-self._bytes)
         self._release()
         if self._watch is not None:
             self._watch.cancel()
@@ -151,7 +162,7 @@ class Outgoing:
                         self._writing = False
                     if self._over:
                         break
-                    self._bytes -= len(frame)
+                    self._count(-len(frame))
                     self._passed += 1
                     if self._waiting and not self.half_full:
                         self._release()
@@ -175,6 +186,10 @@ class Outgoing:
             await frames.write(self._send, frame)
         if straight is not None:
             await straight.writable.wait()
+
+    def _count(self, more: int) -> None:
+        self._bytes += more
+        self._backlog.bytes += more
 
     def _rouse(self) -> None:
         if self._wake is not None:

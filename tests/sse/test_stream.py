@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from server.connections import Bounds
+from server.connections import Backlog, Bounds
 from server.graphql.engine import Unauthenticated
 from server.graphql.error import told
 from server.graphql.execution import Execution
@@ -182,6 +182,23 @@ async def test_who_reads_too_slowly_is_cut_and_told_to_resume(server: Server, st
         assert isinstance(event, tuple)
         assert event[1]["errors"][0]["extensions"]["code"] == "RATE_LIMITED"
         assert await events.next() == ("complete", None)
+
+
+async def test_what_waits_counts_for_all_together_until_its_client_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Backlog, "ALWAYS", 500)
+    backlog = Backlog(1_000)
+    behind, bursting = (outlets.EventOutlet(most_frames=100, most_bytes=100_000, backlog=backlog) for _ in range(2))
+    while behind.next(b"x" * 100):
+        pass
+    assert 1_000 < backlog.bytes < 1_500
+    assert all(bursting.next(b"x" * 100) for _ in range(4))
+    assert bursting.full
+    behind.leave()
+    behind.leave()
+    assert all(bursting.next(b"x" * 100) for _ in range(4))
+    bursting.leave()
+    assert not bursting.next(b"late")
+    assert backlog.bytes == 0
 
 
 @pytest.mark.parametrize("bounds", [Bounds(frames=10, bytes=1_000)])

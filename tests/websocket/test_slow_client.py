@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from starlette.applications import Starlette
 
-from server.connections import Bounds
+from server.connections import Backlog, Bounds
 from server.websocket import outgoing
 from tests.http.toy import ToyEngine
 from tests.websocket.conftest import SECONDS, SIGNED_IN, Dial, Server, serving, until
@@ -552,6 +552,41 @@ async def test_a_slow_client_slows_nobody(dial: Dial, streams: ToyStreams) -> No
     assert [each["type"] for each in heard] == ["next"] * number + ["error"]
     assert [int(each["payload"]["data"]["tick"].rstrip("x")) for each in heard[:-1]] == list(range(number))
     await slow.settled()
+
+
+async def test_past_what_may_wait_for_all_together_who_is_far_behind_is_cut(
+    engine: ToyEngine, streams: ToyStreams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each for itself has room. Who is only taking a burst keeps its own, and all is as before once they are gone."""
+    monkeypatch.setattr(Backlog, "ALWAYS", 4_000)
+    behind = [Wire(engine, streams, Bounds(bytes_together=10_000))]
+    behind += [Wire(engine, streams, Bounds(), beside=behind[0]) for _ in range(3)]
+    bursting = Wire(engine, streams, Bounds(), beside=behind[0])
+    for number, wire in enumerate((*behind, bursting)):
+        wire.subscribe("1")
+        await until(lambda number=number: len(streams.feeds) == number + 1)
+        await wire.settled()
+        wire.taken.clear()
+    *slow, last = streams.feeds
+    given = [0, 0, 0, 0]
+    for _ in range(10):
+        for number, feed in enumerate(slow):
+            given[number] += feed.give("x" * 1_000)
+    assert max(given) < 10
+    assert sum(given) * 1_000 < 10_000 + 4 * (4_000 + 2 * 1_100)
+    for _ in range(3):
+        assert last.give("x" * 1_000)
+    assert last.outlet.full
+    for wire in behind:
+        wire.taken.set()
+        await wire.settled()
+        assert wire.sent[-1] == {"id": "1", "type": "error", "payload": [TOO_SLOW]}
+        await wire.hang_up()
+    assert not last.outlet.full
+    for _ in range(5):
+        assert last.give("x" * 1_000)
+    await bursting.hang_up()
+    assert bursting.service.backlog.bytes == 0
 
 
 async def test_for_whom_too_much_waits_already_nothing_more_is_asked(engine: ToyEngine, streams: ToyStreams) -> None:
