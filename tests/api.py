@@ -1,0 +1,102 @@
+"""An API process of its own, with the cast signed in at it, and clients of its socket."""
+
+import json
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.typing import Subprotocol
+
+from tests.cast import PASSWORD, Person
+
+PATIENCE = 120.0
+
+SIGN_IN = """
+    mutation ($email: String!, $password: String!) {
+      signIn(input: {email: $email, password: $password}) { session { accessToken } }
+    }
+"""
+
+NUMBERS = """
+    subscription ($room: ID!, $after: String) {
+      messageAdded(roomId: $room, after: $after) { cursor message { sequence } }
+    }
+"""
+
+
+async def sign_in(people: Sequence[Person], client: httpx.AsyncClient) -> None:
+    """From now on they act through this client."""
+    for person in people:
+        person.client, person.token = client, None
+        answer = await person.ask(SIGN_IN, email=person.member.email, password=PASSWORD)
+        person.token = answer["signIn"]["session"]["accessToken"]
+
+
+class Listener:
+    """One subscription at a socket of its own to the messages of a room: their numbers, in the order in which they
+    came."""
+
+    def __init__(self, wire: ClientConnection, room: str, after: "Listener | None" = None) -> None:
+        """after: it continues what that one has seen."""
+        self.seen: list[int] = [] if after is None else after.seen
+        self.cursor: str | None = None if after is None else after.cursor
+        self._wire = wire
+        self._room = room
+
+    async def subscribe(self, query: str = NUMBERS) -> None:
+        """Behind what it has seen. Its place is on the line when this returns."""
+        variables = {"room": self._room, "after": self.cursor}
+        await self._say(id="1", type="subscribe", payload={"query": query, "variables": variables})
+        await self._say(type="ping")
+        while (message := await self._hear())["type"] != "pong":
+            self._take(message)
+
+    async def read(self, most: int) -> Any:
+        """Until it has seen so many, or its stream ends; the end."""
+        while len(self.seen) < most:
+            message = await self._hear()
+            if message["type"] != "next":
+                return message
+            self._take(message)
+        return None
+
+    def _take(self, message: Any) -> None:
+        event = message["payload"]["data"]["messageAdded"]
+        self.seen.append(event["message"]["sequence"])
+        self.cursor = event["cursor"]
+
+    async def _say(self, **message: Any) -> None:
+        await self._wire.send(json.dumps(message))
+
+    async def _hear(self) -> Any:
+        return json.loads(await self._wire.recv())
+
+
+@asynccontextmanager
+async def dialled(person: Person) -> AsyncIterator[ClientConnection]:
+    """Connected and acknowledged. What it does not read stays with the server: the system keeps little for it."""
+    address = person.client.base_url
+    assert address.port is not None
+    plug = socket.create_connection((address.host, address.port))
+    plug.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
+    async with connect(
+        f"ws://{address.host}:{address.port}/graphql",
+        sock=plug,
+        subprotocols=[Subprotocol("graphql-transport-ws")],
+        compression=None,
+        max_queue=1,
+        ping_interval=None,
+        open_timeout=PATIENCE,
+        close_timeout=0,
+    ) as wire:
+        await wire.send(json.dumps({"type": "connection_init", "payload": {"authorization": f"Bearer {person.token}"}}))
+        assert json.loads(await wire.recv()) == {"type": "connection_ack"}
+        yield wire
+
+
+def logged(folder: Path) -> str:
+    return (folder / "serve.log").read_text()
