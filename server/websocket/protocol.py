@@ -16,6 +16,7 @@ from typing import Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 from websockets.http11 import Request
+from websockets.protocol import State
 
 from server.websocket.closing import FLOOD, TRY_AGAIN
 
@@ -86,6 +87,15 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             return False
         self.transport.write(_head(len(frame)) + frame)
         return True
+
+    def shutdown(self) -> None:
+        """The server stops. A socket that its client has closed, and that is there only until it takes what was written
+        before, can't be closed once more: to try would end the server's ending, with all that it still waits for."""
+        if self.handshake_complete and self.conn.state is not State.OPEN:
+            self.stop_keepalive()
+            self.transport.close()
+        else:
+            super().shutdown()
 
     def data_received(self, data: bytes) -> None:
         # In pieces, so that a flood is refused before all of it is taken apart.
