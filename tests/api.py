@@ -1,17 +1,21 @@
 """An API process of its own, with the cast signed in at it, and clients of its socket."""
 
+import asyncio
 import json
 import socket
+import subprocess
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
+from server.embedded.valkey import EmbeddedValkey
 from tests.cast import PASSWORD, Person
+from tests.running import free_port, running, until_ready
 
 PATIENCE = 120.0
 
@@ -26,6 +30,33 @@ NUMBERS = """
       messageAdded(roomId: $room, after: $after) { cursor message { sequence } }
     }
 """
+
+
+class Api(NamedTuple):
+    process: subprocess.Popen[bytes]
+    client: httpx.AsyncClient
+    folder: Path
+
+    @property
+    def url(self) -> str:
+        return str(self.client.base_url).rstrip("/")
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "serve.log").read_text()
+
+
+@asynccontextmanager
+async def serving(folder: Path, database_url: str, valkey: EmbeddedValkey, **settings: object) -> AsyncIterator[Api]:
+    """`parley serve`, until the block ends. Those of one test have one data folder, and so one secret."""
+    port = free_port()
+    await asyncio.to_thread(folder.mkdir)
+    servers = {"database_url": database_url, "valkey_url": valkey.url, "broker_url": valkey.broker_url}
+    with running("serve", folder, port=port, data_dir=folder.parent, **servers, **settings) as process:
+        url = f"http://127.0.0.1:{port}"
+        await asyncio.to_thread(until_ready, process, url)
+        async with httpx.AsyncClient(base_url=url, timeout=PATIENCE) as client:
+            yield Api(process, client, folder)
 
 
 async def sign_in(people: Sequence[Person], client: httpx.AsyncClient) -> None:
@@ -64,6 +95,10 @@ class Listener:
             self._take(message)
         return None
 
+    def say_goodbye(self) -> None:
+        """Close it as a client that takes nothing more: what was sent to it stays on its way."""
+        self._wire.transport.write(b"\x88\x82\0\0\0\0\x03\xe8")
+
     def _take(self, message: Any) -> None:
         event = message["payload"]["data"]["messageAdded"]
         self.seen.append(event["message"]["sequence"])
@@ -96,7 +131,3 @@ async def dialled(person: Person) -> AsyncIterator[ClientConnection]:
         await wire.send(json.dumps({"type": "connection_init", "payload": {"authorization": f"Bearer {person.token}"}}))
         assert json.loads(await wire.recv()) == {"type": "connection_ack"}
         yield wire
-
-
-def logged(folder: Path) -> str:
-    return (folder / "serve.log").read_text()

@@ -10,7 +10,6 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
 
-import httpx
 import pytest
 
 from resolvers.operation import operate
@@ -19,10 +18,9 @@ from resolvers.user import create_user
 from server.embedded.valkey import EmbeddedValkey
 from server.graphql.streams import TOO_SLOW
 from server.hub.allowance import FEW
-from tests.api import NUMBERS, PATIENCE, Listener, dialled, logged, sign_in
+from tests.api import NUMBERS, PATIENCE, Listener, dialled, serving, sign_in
 from tests.cast import Person
 from tests.races import rows
-from tests.running import free_port, running, until_ready
 
 SLOW, QUICK = 50, 250
 MESSAGES = 130
@@ -76,22 +74,11 @@ async def cast(process: Process, ada: Person, ben: Person, cleo: Person, dan: Pe
 @pytest.fixture
 async def api(database_url: str, valkey: EmbeddedValkey, tmp_path: Path, cast: list[Person]) -> AsyncIterator[int]:
     """A process at which the cast acts; its id."""
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    settings = {
-        "port": port,
-        "database_url": database_url,
-        "valkey_url": valkey.url,
-        "broker_url": valkey.broker_url,
-        "data_dir": tmp_path,
-        "connections_of_user": SLOW + QUICK,
-    }
-    with running("serve", tmp_path, **settings) as server:
-        await asyncio.to_thread(until_ready, server, url)
-        async with httpx.AsyncClient(base_url=url, timeout=PATIENCE) as client:
-            await sign_in(cast, client)
-            yield server.pid
-    assert "Traceback" not in logged(tmp_path)
+    more = SLOW + QUICK
+    async with serving(tmp_path / "api", database_url, valkey, connections_of_user=more) as serves:
+        await sign_in(cast, serves.client)
+        yield serves.process.pid
+    assert "Traceback" not in serves.log
 
 
 async def test_memory_stays_flat_while_fifty_stop_reading_and_the_others_go_on(
