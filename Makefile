@@ -21,7 +21,7 @@ export PIP_ROOT_USER_ACTION := ignore
 CHECKS := lint format types imports schema migrations
 
 .DEFAULT_GOAL := help
-.PHONY: help run explorer test check bench lock screenshot clean check-browser $(CHECKS:%=check-%)
+.PHONY: help run explorer test stress check bench lock screenshot clean check-browser $(CHECKS:%=check-%)
 
 help: ## this list
 	@echo "make TARGET, where TARGET is"
@@ -36,6 +36,9 @@ explorer: $(FOR_RUN) ## build the explorer, which `run` does too
 
 test: $(FOR_DEV) ## run all tests, in parallel; ARGS="-k name" for some
 	@$(BIN)/python -m pytest -n logical $(ARGS)
+
+stress: $(FOR_DEV) ## break live delivery at random and see that nothing is lost; ARGS="--seconds 600 --seed 1"
+	@$(BIN)/python -m tests.stress $(ARGS)
 
 check: $(FOR_DEV) ## run all checks: lint, format, types, imports, schema, migrations
 	@failed=; for step in $(CHECKS); do \
@@ -94,7 +97,7 @@ check-migrations:
 # The environment is made anew where it is half made, its Python no longer runs, it belongs to another place (its
 # programs hold the checkout's path), or another version was asked for by name.
 VERSION_OF = $(shell $(1) -c 'import sys; print(*sys.version_info[:2], sep=".")' 2>/dev/null)
-ifneq ($(filter run explorer test check bench lock screenshot check-%,$(MAKECMDGOALS)),)
+ifneq ($(filter run explorer test stress check bench lock screenshot check-%,$(MAKECMDGOALS)),)
   FOUND := $(call VERSION_OF,$(BIN)/python)
   ASKED := $(FOUND)
   ifneq ($(filter environment command,$(origin PYTHON)),)
