@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,10 @@ import psycopg
 from pydantic import SecretStr
 
 import migrations
+from benchmarks import peer
 from benchmarks.cores import pin_to_server_core, ticks_of
 from benchmarks.load import connect, post
+from benchmarks.table import Aim
 from server import demo
 from server.demo.large import INTERNAL
 from server.embedded.postgres import EmbeddedPostgres
@@ -28,6 +30,8 @@ from server.explain.sample import Sample
 from server.settings import Settings
 
 MESSAGES = 20_000
+# Statements are counted only where somebody asks for it (`benchmarks.statements`).
+COUNTING = {"shared_preload_libraries": "pg_stat_statements", "pg_stat_statements.track": "none"}
 PATIENCE = 20  # seconds until a server must answer
 SIGN_IN = "mutation ($input: SignInInput!) { signIn(input: $input) { session { accessToken } } }"
 
@@ -48,8 +52,11 @@ class Stage:
     sample: Sample
     seconds: float
     minute: bool
-    valkey: str = ""
+    hints: EmbeddedValkey
     token: str = ""
+    aims: list[Aim] = field(default_factory=list)
+    # Deliveries a second to which bursts are compared, once they are measured.
+    first_row: float | None = None
 
     async def sign_in(self) -> None:
         with self.serving("parley") as server:
@@ -64,21 +71,25 @@ class Stage:
 
     @contextlib.contextmanager
     def serving(self, name: str, **environment: str) -> Iterator[Server]:
-        """One of the servers of `benchmarks.serve`, alone on its core."""
+        """One of the servers of `benchmarks.serve`, or `node`, alone on its core."""
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port: int = free.getsockname()[1]
         settings = {
             "PARLEY_DATABASE_URL": self.database,
             "PARLEY_DATA_DIR": str(self.folder),
-            "PARLEY_VALKEY_URL": self.valkey,
+            "PARLEY_VALKEY_URL": self.hints.url,
             "PARLEY_PORT": str(port),
             "PARLEY_ACCESS_TOKEN_SECONDS": "7200",
+            "PARLEY_CONNECTIONS": "50000",
+            "PARLEY_CONNECTIONS_OF_USER": "50000",
+            "NODE_ENV": "production",
         }
+        command = peer.command() if name == "node" else [sys.executable, "-m", "benchmarks.serve", name]
         log = self.folder / f"{name}.log"
         with log.open("wb") as said:
             process = subprocess.Popen(
-                [sys.executable, "-m", "benchmarks.serve", name],
+                command,
                 env={**os.environ, **settings, **environment},
                 preexec_fn=pin_to_server_core,
                 stderr=said,
@@ -91,14 +102,18 @@ class Stage:
             raise
         finally:
             process.terminate()
-            process.wait()
+            try:
+                process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 @contextlib.contextmanager
 def staged(*, seconds: float, minute: bool) -> Iterator[Stage]:
     with tempfile.TemporaryDirectory(prefix="parley-bench-") as name:
         folder = Path(name)
-        postgres = EmbeddedPostgres(folder)
+        postgres = EmbeddedPostgres(folder, settings=COUNTING)
         try:
             postgres.start()
             print(f"filling a database with {MESSAGES:,} messages", flush=True)
@@ -108,7 +123,7 @@ def staged(*, seconds: float, minute: bool) -> Iterator[Stage]:
                 sample = Sample.of_largest(connection)
             assert sample is not None
             with EmbeddedValkey.temporary() as valkey:
-                yield Stage(folder, postgres.url, sample, seconds, minute, valkey.url)
+                yield Stage(folder, postgres.url, sample, seconds, minute, valkey)
         finally:
             postgres.destroy()
 
