@@ -43,9 +43,13 @@ async def measure(stage: Stage) -> None:
     await hints.close()
     shown = [("one at a time", single), (f"{BURST} at once", burst)]
     show_deliveries(f"Messages committed elsewhere, to {SUBSCRIBERS:,} subscribers", shown)
-    single_rate = stage.first_row or single.a_second
-    name = "the first row" if stage.first_row else "one at a time"
-    stage.aims.append(Aim(f"{BURST} events at once / {name}", burst.a_second / single_rate, 1.5, at_least=True))
+    other, name = (stage.first_row, "the first row") if stage.first_row else (single, "one at a time")
+    by_cpu = f"{other.cpu_ms / burst.cpu_ms:.2f} by the time of the server's core"
+    disturbed = max(burst.disturbed, other.disturbed)
+    ratio = burst.a_second / other.a_second
+    stage.aims.append(
+        Aim(f"{BURST} events at once / {name}", ratio, 1.5, at_least=True, note=by_cpu, disturbed=disturbed)
+    )
 
 
 async def _rate(

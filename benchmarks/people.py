@@ -18,7 +18,7 @@ from server.process import make_pool, make_process
 from server.settings import Settings
 
 USERS = 20
-ROOMS = 50
+ROOMS = 40
 FIRMS = 100
 USERS_OF_FIRM = 4
 
@@ -35,7 +35,13 @@ class Audience:
 async def audience(stage: Stage) -> Audience:
     at = stage.sample
     with psycopg.connect(stage.database) as connection:
-        rooms = [at.crowded, *(room for room in at.rooms if room not in (at.crowded, at.long))][:ROOMS]
+        rooms = [
+            room
+            for (room,) in connection.execute(
+                "SELECT id FROM room WHERE workspace_id = %s AND archived_at IS NULL ORDER BY id <> %s, id LIMIT %s",
+                [at.workspace_id, at.crowded, ROOMS],
+            )
+        ]
         users = [
             user
             for (user,) in connection.execute(
@@ -50,7 +56,7 @@ async def audience(stage: Stage) -> Audience:
             [at.workspace_id, rooms, [*users, at.internal.id]],
         )
     tokens = await sign_ins(stage, [(at.workspace_id, user) for user in users])
-    ids = [node_id(NodeKind.ROOM, room) for room in rooms]
+    ids: list[str] = [node_id(NodeKind.ROOM, room) for room in rooms]
     return Audience(tokens, ids[0], ids)
 
 

@@ -20,7 +20,7 @@ from pydantic import SecretStr
 import migrations
 from benchmarks import peer
 from benchmarks.cores import pin_to_server_core, ticks_of
-from benchmarks.load import connect, post
+from benchmarks.load import Rate, connect, post
 from benchmarks.table import Aim
 from server import demo
 from server.demo.large import INTERNAL
@@ -55,8 +55,8 @@ class Stage:
     hints: EmbeddedValkey
     token: str = ""
     aims: list[Aim] = field(default_factory=list)
-    # Deliveries a second to which bursts are compared, once they are measured.
-    first_row: float | None = None
+    # With which bursts are compared, once it is measured.
+    first_row: Rate | None = None
 
     async def sign_in(self) -> None:
         with self.serving("parley") as server:

@@ -19,7 +19,7 @@ from benchmarks.load import connect
 from benchmarks.people import Audience, audience
 from benchmarks.stage import Server, Stage
 from benchmarks.statements import counted
-from benchmarks.table import Aim, show_times
+from benchmarks.table import Aim, Times, show_times
 
 CLIENTS = 5_000
 BEHIND = 100
@@ -27,13 +27,11 @@ PAUSE = 0.05  # seconds, between two messages of who goes on sending
 QUIET = 1.5  # seconds of sending before, to compare with
 CURSOR = "{ viewer { eventCursor } }"
 
-Times = list[float]  # milliseconds
-
 
 async def measure(stage: Stage) -> None:
     people = await audience(stage)
     print(f"\nA reconnect storm: {CLIENTS:,} clients, each {BEHIND} events behind", flush=True)
-    shown: list[tuple[str, Sequence[float]]] = []
+    shown: list[tuple[str, Times]] = []
     with counted(stage) as count:
         for name, connected in (("on open connections", True), ("from nothing", False)):
             with stage.serving("parley") as server:
@@ -67,7 +65,7 @@ async def measure(stage: Stage) -> None:
                 + f"; {asked.pages} pages of the log read, {asked.reads} reads for who was live; {cpu:.2f} s of a core",
                 flush=True,
             )
-            shown += [(f"sending before, {name}", before), ("meanwhile", meanwhile)]
+            shown += [(f"sending before, {name}", Times(before)), ("meanwhile", Times(meanwhile))]
             stage.aims += [
                 Aim(f"storm {name}: seconds until all are live", took, 3, " s"),
                 Aim(f"storm {name}: pages of the log", asked.pages, 5),
@@ -92,9 +90,9 @@ def _resuming(people: Audience, number: int, after: str) -> list[bytes]:
 
 
 @asynccontextmanager
-async def _sending(stage: Stage, server: Server, people: Audience) -> AsyncIterator[Times]:
-    """Somebody sends one message after the other; how long each took to be answered."""
-    times: Times = []
+async def _sending(stage: Stage, server: Server, people: Audience) -> AsyncIterator[list[float]]:
+    """Somebody sends one message after the other; how many milliseconds each took to be answered."""
+    times: list[float] = []
     connection = await connect(server.port)
     over = False
 

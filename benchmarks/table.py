@@ -12,18 +12,21 @@ WIDTH = 58
 
 
 class Aim(NamedTuple):
-    """`at_least`: the bound is a lower one. `limit`: the same figure of what does the least that can be done."""
+    """`at_least`: the bound is a lower one. `disturbed`: of what it was measured by, the most."""
 
     what: str
     measured: float
     bound: float
     unit: str = ""
     at_least: bool = False
-    limit: float | None = None
+    note: str = ""
+    disturbed: float = 0.0
 
     @property
-    def met(self) -> bool:
-        return self.measured >= self.bound if self.at_least else self.measured <= self.bound
+    def verdict(self) -> str:
+        if self.disturbed > QUIET:
+            return "disturbed, which shows nothing"
+        return "met" if (self.measured >= self.bound if self.at_least else self.measured <= self.bound) else "MISSED"
 
 
 def show(title: str, unit: str, rates: Sequence[tuple[str, Rate]]) -> None:
@@ -46,31 +49,35 @@ def show_deliveries(title: str, rates: Sequence[tuple[str, Rate]]) -> None:
     sys.stdout.flush()
 
 
-def show_times(title: str, times: Sequence[tuple[str, Sequence[float]]]) -> None:
-    """In milliseconds."""
+class Times(NamedTuple):
+    """`ms`: milliseconds. `disturbed`: as of a rate."""
+
+    ms: Sequence[float]
+    disturbed: float = 0.0
+
+    def percentile(self, percent: int) -> float:
+        return quantiles(self.ms, n=100, method="inclusive")[percent - 1]
+
+
+def show_times(title: str, rows: Sequence[tuple[str, Times]]) -> None:
     print(f"\n{title}")
-    for name, those in times:
-        shown = (
-            f"p50 {percentile(those, 50):,.1f} ms, p99 {percentile(those, 99):,.1f} ms, longest {max(those):,.1f} ms"
-        )
-        print(f"  {name:<{WIDTH}}{shown}")
+    for name, times in rows:
+        p50, p99 = times.percentile(50), times.percentile(99)
+        shown = f"p50 {p50:,.1f} ms, p99 {p99:,.1f} ms, longest {max(times.ms):,.1f} ms"
+        print(f"  {name:<{WIDTH}}{shown}{noise(times)}")
     sys.stdout.flush()
-
-
-def percentile(times: Sequence[float], percent: int) -> float:
-    return quantiles(times, n=100)[percent - 1]
 
 
 def show_aims(aims: Sequence[Aim]) -> None:
     print("\nAims, and what was measured")
     for aim in aims:
         bound = f"{'at least' if aim.at_least else 'at most'} {aim.bound:g}{aim.unit}"
-        limit = "" if aim.limit is None else f" (a bare broadcast: {aim.limit:.3g}{aim.unit})"
-        verdict = "met" if aim.met else "MISSED"
-        print(f"  {aim.what:<{WIDTH}}{aim.measured:>8.3g}{aim.unit:<6} {verdict:<7} {bound}{limit}")
+        note = f" ({aim.note})" if aim.note else ""
+        digits = 2 if aim.measured < 10 else 0
+        print(f"  {aim.what:<{WIDTH}}{aim.measured:>8,.{digits}f}{aim.unit:<4}{bound:<16}{aim.verdict}{note}")
     sys.stdout.flush()
 
 
-def noise(rate: Rate) -> str:
+def noise(rate: Rate | Times) -> str:
     """A rate that was taken while the cores had something else to do is not worth much."""
     return f" (disturbed: others took {rate.disturbed:.0%} of the cores)" if rate.disturbed > QUIET else ""
