@@ -8,8 +8,8 @@ import pytest
 from resolvers import stream
 from server.hub import delivery
 from tests.cast import Person
-from tests.live.phone import Phone, Switchboard
 from tests.live.hold import Hold
+from tests.live.phone import Phone, Switchboard
 
 MESSAGES = 10
 
