@@ -419,7 +419,8 @@ class Batch(NamedTuple):
     audiences: dict[UUID, Audience]
 
     def hears(self, event: EventRow, subscriber: Subscriber) -> bool:
-        return self.standing.hears(event, subscriber.key.topic, subscriber.listener.user_id, subscriber.since)
+        user_id, since = subscriber.listener.user_id, subscriber.since.position
+        return self.standing.hears(event, subscriber.key.topic, user_id, since)
 
 
 def _only(rooms: dict[UUID, RoomRow], room_id: UUID) -> dict[UUID, RoomRow]:

@@ -84,7 +84,7 @@ class Replay:
         """Bring subscribers, who are judged and not on the roster, up to the present and then live."""
         if not subscribers:
             return
-        head = max(subscriber.since for subscriber in subscribers)
+        head = max(subscriber.since.position for subscriber in subscribers)
         cohorts: dict[int, dict[Subscriber, Executor[object]]] = {}
         for subscriber, executor in subscribers.items():
             # By the order of magnitude: whoever is far behind does not keep the others waiting.
@@ -155,12 +155,14 @@ class Replay:
         self._counts.reads += 1
         snapshot = Snapshot(self._process)
         try:
-            there = await snapshot.read(
-                lambda connection: stream.standing(connection, self._workspace_id, [each.at for each in cohort])
-            )
+            named = list({place for each in cohort for place in (each.at, each.since)})
+            there = await snapshot.read(lambda connection: stream.standing(connection, self._workspace_id, named))
             for subscriber in cohort:
                 if subscriber.at not in there:
                     subscriber.expire()
+                elif subscriber.since not in there:
+                    # It was let in at an event that is lost: what comes in its place is behind all that it was given.
+                    subscriber.since = subscriber.at
             # A sign-in that has ended between two pages was told to nobody.
             await self._delivery.see_sessions(snapshot, roster)
             start = min((each.at for each in cohort if not each.ended), default=None)

@@ -64,6 +64,10 @@ class Roster:
         _forget(self._users, subscriber.listener.user_id, subscriber)
         _forget(self._sessions, subscriber.listener.session_id, subscriber)
 
+    def executor_of(self, subscriber: Subscriber) -> "Executor[object]":
+        """That of the group of one who is here."""
+        return self._groups(subscriber)[subscriber.key].executor
+
     @property
     def rooms(self) -> list[UUID]:
         """Those to which somebody listens by name."""

@@ -81,7 +81,7 @@ class Subscriber(AsyncIterator[Any]):
         self.outlet = outlet
         self.viewer: Viewer | None = None
         self.at = after or Position(0, 0)
-        self.since = 0
+        self.since = Position(0, 0)
         self.live = False
         self.paused = False
         self.waiting: list[tuple[Position, Outcome]] | None = None
@@ -110,7 +110,7 @@ class Subscriber(AsyncIterator[Any]):
         from the log; and the reader's snapshot may be older than that one, and say of its rights what is not true any
         more."""
         return (
-            position > self.since
+            position > self.since.position
             and position > self.at.position
             and (self.live or self.waiting is not None)
             and self.viewer is not None

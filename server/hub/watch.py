@@ -172,7 +172,7 @@ class Watch:
         executor = self._executors.pop(subscriber)
         self._unjudged.discard(subscriber)
         subscriber.viewer = verdict
-        subscriber.since = at.position
+        subscriber.since = at
         if subscriber.after is None:
             subscriber.at = at
         subscriber.judged.set_result(None)
@@ -224,7 +224,7 @@ class Watch:
             return len(events) == BATCH or (bool(events) and self.at != events[-1].at)
         except CursorExpired:
             self.at = await snapshot.read(lambda connection: newest(connection, self.workspace_id))
-            self._expire()
+            self._leave_everybody_to_the_log()
             return False
         finally:
             self._replay.begin_alone(self._way.take_put_off())
@@ -250,16 +250,21 @@ class Watch:
             if subscriber.room_id is None or subscriber.room_id in rooms:
                 subscriber.waiting = None
 
-    def _expire(self) -> None:
+    def _leave_everybody_to_the_log(self) -> None:
         """The database has another history than the one that was read: a dump was restored, or a failover has lost
-        the last events."""
-        log.warning("the line of a workspace is not the one that was read: its streams end")
+        the last events. The log tells whose own place is lost, and whose is from before the cut or of the new
+        history."""
+        log.warning("the line of a workspace is not the one that was read: streams end whose place is not there")
+        left: dict[Subscriber, Executor[object]] = {}
         for subscriber in list(self._roster):
             if subscriber.live:
-                subscriber.expire()
+                left[subscriber] = self._roster.executor_of(subscriber)
+                subscriber.leave_live(subscriber.at)
+                self._roster.discard(subscriber)
+                self._ahead.discard(subscriber)
             else:
-                # Its own place may be from before the cut: the log tells.
                 subscriber.waiting = None
+        self._replay.begin(left)
 
     async def _persist(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do it, however often the database has to be asked."""
