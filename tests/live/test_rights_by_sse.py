@@ -55,7 +55,7 @@ async def hears_the_end(events: Events, reason: str) -> None:
 
 async def refusal(asking: Callable[[], AbstractAsyncContextManager[Events]]) -> tuple[int, list[str]]:
     """The status of a stream that does not begin, and the codes that it tells."""
-    async with asking() as events:
+    async with asyncio.timeout(PATIENCE), asking() as events:
         await events.response.aread()
         return events.response.status_code, [each["extensions"]["code"] for each in events.response.json()["errors"]]
 
