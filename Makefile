@@ -51,7 +51,7 @@ check: $(FOR_DEV) ## run all checks: lint, format, types, imports, schema, migra
 check-browser: $(FOR_DEV) explorer ## see the explorer in a real browser; needs chromium on PATH
 	@$(BIN)/python -m pytest -m browser tests/browser $(ARGS)
 
-bench: $(FOR_DEV) ## run the benchmarks
+bench: $(FOR_DEV) ## run the benchmarks, in six minutes; ARGS="live" or "storm" for some
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 lock: $(FOR_DEV) ## resolve the dependencies anew into requirements*.lock; UPGRADE=1 takes the newest of each

@@ -96,8 +96,10 @@ async def _delivered(server: Server, texts: list[list[bytes]], send: Iterator[by
     await _deliver(connections, listening, send, messages)
     took, deliveries = monotonic() - began, messages * len(listening)
     rate = Rate(deliveries / took, (server.cpu_seconds() - cpu) / deliveries * 1000, disturbance.share())
-    for each in (*listening, *connections):
-        each.close()
+    for listener in listening:
+        listener.close()
+    for connection in connections:
+        connection.close()
     return rate
 
 

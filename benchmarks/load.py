@@ -68,8 +68,8 @@ class Connection(asyncio.Protocol):
 
 
 async def connect(port: int) -> Connection:
-    made = await asyncio.get_running_loop().create_connection(Connection, "127.0.0.1", port)
-    return cast(Connection, made[1])
+    _, protocol = await asyncio.get_running_loop().create_connection(Connection, "127.0.0.1", port)
+    return protocol
 
 
 def post(body: bytes, token: str = "") -> bytes:
