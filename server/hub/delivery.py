@@ -32,14 +32,19 @@ from server.hub.allowance import FEW, READ, VALUE
 from server.hub.roster import Group, Roster
 from server.hub.subscriber import Listener, Outcome, Subscriber
 
-# How many results are given before others may run.
+# How many results are given before others may run; and to one user how many bytes, too: their sockets are bounded, and
+# none is written to the wire while nobody else runs.
 _BREATH = 500
+_BREATH_BYTES = 1024 * 1024
 
 # Results of several events are handed out at once, so that what goes to one socket leaves in one write: so many, so
-# many bytes, and so many seconds after the first was there.
+# many bytes, and so many seconds after the first was there, whatever is being executed then.
 _HANDFUL = 20_000
 _HANDFUL_BYTES = 1024 * 1024
 _HANDFUL_SECONDS = 0.01
+
+# And so many to one user, whose sockets take only so much before they have been written to the wire.
+_HANDFUL_OF_ONE = 400
 
 
 class Way(Protocol):
@@ -109,55 +114,96 @@ class Handful:
     def __init__(self, way: Way, counts: Counts) -> None:
         self._way = way
         self._counts = counts
-        self._events: list[tuple[Position, Given]] = []
-        self._size = 0
+        self._by_user: dict[UUID, list[tuple[Position, Subscriber, Outcome]]] = {}
+        # The same lists, found faster.
+        self._by_listener: dict[Listener, list[tuple[Position, Subscriber, Outcome]]] = {}
+        self._size = self._most = 0
         self._bytes = 0
         self._since = 0.0
+        self._turn = asyncio.Lock()
+        self._timer: asyncio.TimerHandle | None = None
+        self._hurrying: asyncio.Task[None] | None = None
 
     def add(self, at: Position, outcomes: Given) -> None:
         if not outcomes:
             return
-        if not self._events:
+        if not self._by_user:
             self._since = time.monotonic()
-        self._events.append((at, outcomes))
+            self._timer = asyncio.get_running_loop().call_later(_HANDFUL_SECONDS, self._hurry)
+        for subscriber, outcome in outcomes:
+            listener = subscriber.listener
+            theirs = self._by_listener.get(listener)
+            if theirs is None:
+                theirs = self._by_listener[listener] = self._by_user.setdefault(listener.user_id, [])
+            theirs.append((at, subscriber, outcome))
+            if len(theirs) > self._most:
+                self._most = len(theirs)
         self._size += len(outcomes)
         payloads = {id(outcome.payload): outcome.payload for _, outcome in outcomes}
         self._bytes += sum(len(payload or b"") for payload in payloads.values())
 
     @property
     def full(self) -> bool:
-        return bool(self._events) and (
+        return bool(self._by_user) and (
             self._size >= _HANDFUL
+            or self._most >= _HANDFUL_OF_ONE
             or self._bytes >= _HANDFUL_BYTES
             or time.monotonic() - self._since >= _HANDFUL_SECONDS
         )
 
+    def _hurry(self) -> None:
+        """An execution for a later event takes long: nobody waits for it who has nothing to do with it."""
+        if self._hurrying is None or self._hurrying.done():
+            self._hurrying = asyncio.create_task(self.hand_out())
+
+    async def close(self) -> None:
+        """Hand out what is there, and nothing by itself any more."""
+        await self.hand_out()
+        if self._hurrying is not None:
+            await self._hurrying
+
+    def drop(self) -> None:
+        """Hand out nothing any more."""
+        self._by_user, self._by_listener = {}, {}
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._hurrying is not None:
+            self._hurrying.cancel()
+
     async def hand_out(self) -> None:
+        """One after another: when this returns, all that was added before has been given."""
+        async with self._turn:
+            while self._by_user:
+                await self._hand_out()
+
+    async def _hand_out(self) -> None:
         """Only once all executions are done, and to all sockets of one user side by side: the time between one's own
         frames would else tell how many others listen. Users come in an order that is new each time."""
-        by_user: dict[UUID, list[tuple[Position, Subscriber, Outcome]]] = {}
-        by_listener: dict[Listener, list[tuple[Position, Subscriber, Outcome]]] = {}
-        for at, outcomes in self._events:
-            for subscriber, outcome in outcomes:
-                listener = subscriber.listener
-                theirs = by_listener.get(listener)
-                if theirs is None:
-                    theirs = by_listener[listener] = by_user.setdefault(listener.user_id, [])
-                theirs.append((at, subscriber, outcome))
-        self._events, self._size, self._bytes = [], 0, 0
-        users = list(by_user.values())
+        if self._timer is not None:
+            self._timer.cancel()
+        users, much = list(self._by_user.values()), self._most >= _HANDFUL_OF_ONE
+        self._by_user, self._by_listener, self._size, self._most, self._bytes = {}, {}, 0, 0, 0
         random.shuffle(users)  # nothing secret hangs on it
         give = self._way.give
         given = 0
         for outcomes_of_user in users:
+            results = size = 0
             for at, subscriber, outcome in outcomes_of_user:
                 if not (subscriber.ended or subscriber.paused):
                     give(subscriber, at, outcome)
                     self._counts.deliveries += outcome.payload is not None
+                results += 1
+                size += len(outcome.payload or b"")
+                if results >= _BREATH or size >= _BREATH_BYTES:
+                    results = size = 0
+                    await asyncio.sleep(0)
             given += len(outcomes_of_user)
             if given >= _BREATH:
                 given = 0
                 await asyncio.sleep(0)
+        if much:
+            # Executions that ask nothing don't let anybody run.
+            await asyncio.sleep(0)
 
 
 class Delivery:
@@ -191,6 +237,28 @@ class Delivery:
         due = await self._due(snapshot, events, roster, way)
         batch = await self._batch(snapshot, own, due, roster, is_last=is_last)
         handful = Handful(way, self._counts)
+        try:
+            try:
+                before = await self._collect(batch, own, due, roster, way, handful, until)
+            except Exception:
+                # What was done before is no worse for what has failed.
+                await handful.close()
+                raise
+            await handful.close()
+            return before
+        finally:
+            handful.drop()
+
+    async def _collect(
+        self,
+        batch: "Batch | None",
+        own: Position,
+        due: Sequence[Due],
+        roster: Roster,
+        way: Way,
+        handful: Handful,
+        until: float,
+    ) -> Position:
         before = own
         for each in due:
             event = each.event
@@ -222,7 +290,6 @@ class Delivery:
                 break
             if handful.full:
                 await handful.hand_out()
-        await handful.hand_out()
         return before
 
     async def see_sessions(self, snapshot: Snapshot, roster: Roster) -> None:

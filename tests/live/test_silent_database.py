@@ -358,7 +358,7 @@ class TestDelivery:
         await ada.send(room, "Live")
         await phone.has("Before it began", "Live")
 
-    @pytest.mark.parametrize(("handful", "given"), [(1, ["One"]), (1_000, [])])
+    @pytest.mark.parametrize("handful", [1, 1_000])
     async def test_gives_nothing_twice_of_a_batch_that_it_had_begun_to_give(
         self,
         live: Switchboard,
@@ -369,7 +369,6 @@ class TestDelivery:
         cleo: Person,
         monkeypatch: pytest.MonkeyPatch,
         handful: int,
-        given: list[str],
     ) -> None:
         monkeypatch.setattr(delivery, "_HANDFUL", handful)
         monkeypatch.setattr(delivery, "_HANDFUL_SECONDS", 60)
@@ -390,7 +389,7 @@ class TestDelivery:
         await ada.send(room, "Two")
         reading.let_go()
         await loses_a_connection(line)
-        assert [phone.texts for phone in phones] == [given] * 2
+        assert [phone.texts for phone in phones] == [["One"]] * 2
         relay.let_go()
         await ada.send(room, "Three")
         for phone in phones:
