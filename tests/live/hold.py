@@ -1,6 +1,7 @@
 """Stop the hub at a critical point, and see where its reader is."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from resolvers.event import newest
 from resolvers.process import Process
 from tests.cast import Person
-from tests.live.phone import Switchboard
+from tests.live.phone import PATIENCE, Switchboard
 
 
 class Hold:
@@ -33,7 +34,10 @@ class Hold:
 
     async def _stop(self) -> None:
         self.reached.set()
-        await self._go_on.wait()
+        # Where a test has failed nobody lets go, and the hub would wait for it without end.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                await self._go_on.wait()
 
     def let_go(self) -> None:
         self._go_on.set()
