@@ -18,7 +18,7 @@ from tests.stress.faults import Faults
 from tests.stress.firm import Firm, Person, firm
 from tests.stress.judge import Judge, Stream, Verdict
 from tests.stress.phone import Phone
-from tests.stress.writers import Room, Writers
+from tests.stress.writers import Ledger, Room, Writers
 
 PATIENCE = 60.0  # seconds in which nobody gets anything: then they are not waited for
 
@@ -28,7 +28,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60, help="how long things break (default: 60)")
     parser.add_argument("--seed", type=int, default=1, help="of what breaks when, and who does what (default: 1)")
     parser.add_argument("--phones", type=int, default=18, help="how many subscribers (default: 18)")
-    parser.add_argument("--rate", type=float, default=20, help="changes that are made in a second (default: 20)")
+    parser.add_argument("--rate", type=float, default=15, help="changes that are made in a second (default: 15)")
     return asyncio.run(stress(parser.parse_args()))
 
 
@@ -58,33 +58,27 @@ async def stress(asked: argparse.Namespace) -> int:
         outcomes = await asyncio.gather(*riding, return_exceptions=True)
     complaints = [repr(each) for each in outcomes if not isinstance(each, asyncio.CancelledError)]
     complaints += parts.complaints + [words for phone in phones for words in phone.complaints]
+    found = report.latencies((phone.account, told[phone.person.workspace_id].sent_at) for phone in phones)
+    without_valkey = report.during(found, faults.spells)
+    print(report.table(phones, writers.ledger.done, faults.made, parts.unanswered, found, without_valkey))
+    print(*report.slowest(found, faults.spells), sep="\n")
+    print(f"all had theirs {caught_up - stopped:.1f} s after the end; {caught_up - began:.0f} s in all\n")
+    verdict = judged(parts, phones, writers.ledger, told)
+    print(report.faults_found(verdict, complaints))
+    return 0 if verdict.clean and not complaints else 1
+
+
+def judged(parts: Firm, phones: Sequence[Phone], ledger: Ledger, told: Mapping[UUID, history.History]) -> Verdict:
     verdict = Verdict()
     for workspace, each in told.items():
         users = {person.user_id for person in parts.people.values() if person.workspace_id == workspace}
-        answered = {send: place for send, place in writers.ledger.answered.items() if send[0] in users}
+        answered = {send: place for send, place in ledger.answered.items() if send[0] in users}
         history.examine(each, answered, verdict)
-        judge = Judge(each.line, writers.ledger.texts)
+        judge = Judge(each.line, ledger.texts)
         for phone in phones:
             if phone.person.workspace_id == workspace:
                 judge.judge(phone.account, verdict)
-    found = report.latencies((phone.account, told[phone.person.workspace_id].sent_at) for phone in phones)
-    print(
-        report.table(
-            phones,
-            writers.ledger.done,
-            faults.made,
-            parts.unanswered,
-            found,
-            report.during(found, faults.spells),
-        )
-    )
-    print(f"all had theirs {caught_up - stopped:.1f} s after the end; {caught_up - began:.0f} s in all\n")
-    wrong = (verdict.lost, verdict.repeated, verdict.out_of_order, verdict.leaked, complaints)
-    for name, lines in zip(("lost", "repeated", "out of order", "leaked", "unexpected"), wrong, strict=True):
-        for line in lines[:20]:
-            print(f"{name}: {line}")
-    print(f"{verdict}; {len(complaints)} complaints")
-    return 0 if verdict.clean and not complaints else 1
+    return verdict
 
 
 async def make_rooms(parts: Firm, chance: Random) -> list[Room]:

@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.protocol import State
 
 from schema.node_id import NodeKind, key_of, node_id
-from tests.stress.firm import Firm, NoAnswer, Person
+from tests.stress.firm import Api, Firm, NoAnswer, Person
 from tests.stress.judge import Account, Got, Stream
 
 _MESSAGE = "message { sequence body viewerCanEdit author { name } }"
@@ -66,6 +66,7 @@ class Phone:
             stream=stream.value, selection=selection.replace("id }", "id unreadCount }", 1) if counts else selection
         )
         self._cursor = ""
+        self._server: Api | None = None
         self._hops = 0
         self._operation = 0
         self._asked_at = 0.0
@@ -86,7 +87,7 @@ class Phone:
         while True:
             seconds = None if self._settled else self._stretch()
             try:
-                await self._call(self._chance.choice(self._firm.servers).port, seconds)
+                await self._call(self._next_server(), seconds)
             except WebSocketException as error:
                 self._ended(error)
                 await asyncio.sleep(self._chance.uniform(0.05, 0.5))
@@ -107,6 +108,12 @@ class Phone:
         self._settled = True
         self._drop.set()
 
+    def _next_server(self) -> Api:
+        """Another one while it moves, and else any."""
+        others = [api for api in self._firm.servers if not (self._hops and api is self._server)]
+        self._server = self._chance.choice(others)
+        return self._server
+
     def _stretch(self) -> float:
         """How many seconds it stays connected this time. Now and then it moves three times within two seconds."""
         if self._hops:
@@ -116,9 +123,9 @@ class Phone:
             self._hops = 3
         return self._chance.uniform(0.3, 9)
 
-    async def _call(self, port: int, seconds: float | None) -> None:
+    async def _call(self, api: Api, seconds: float | None) -> None:
         socket = await connect(
-            f"ws://127.0.0.1:{port}/graphql",
+            f"ws://127.0.0.1:{api.port}/graphql",
             subprotocols=["graphql-transport-ws"],  # type: ignore[list-item]
             compression=None,
             proxy=None,

@@ -1,13 +1,17 @@
 """What the stress has seen, in one table."""
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from tests.stress.faults import Spell
-from tests.stress.judge import Account
+from tests.stress.judge import Account, Verdict
 from tests.stress.phone import Phone
 
 WITHOUT_VALKEY = ("Valkey killed", "Valkey down for seconds", "Valkey silent for seconds")
+SHOWN = 20
+LATE = 2.0  # seconds
+AFTER = 5.0  # seconds for which what was broken may still be felt
 BROKEN = ("PostgreSQL killed", "API process killed", "API process stopped")
 
 
@@ -35,6 +39,16 @@ def during(found: Sequence[tuple[float, float]], spells: Sequence[Spell]) -> lis
     ]
 
 
+def slowest(found: Sequence[tuple[float, float]], spells: Sequence[Spell]) -> list[str]:
+    """What came late, by what was broken then or just before."""
+    late: dict[str, list[float]] = {}
+    for at, seconds in found:
+        if seconds > LATE:
+            around = sorted({spell.kind for spell in spells if spell.began < at + seconds and at < spell.ended + AFTER})
+            late.setdefault(", ".join(around) or "nothing", []).append(seconds)
+    return [f"  late by up to {max(each):.1f} s, {len(each)} times: {around}" for around, each in late.items()]
+
+
 def table(
     phones: Sequence[Phone],
     done: Mapping[str, int],
@@ -55,8 +69,23 @@ def table(
         *((name, number) for name, number in sorted(made.items())),
         ("commit to phone, of who was live", _spread([seconds for _, seconds in found])),
         ("  without Valkey", _spread(without_valkey)),
+        # Nobody is quick on a machine that has something else to do.
+        ("load of the machine", f"{os.getloadavg()[1]:.1f} on {os.cpu_count()} cores"),
     ]
     return "\n".join(f"{name:<36}{value if isinstance(value, str) else f'{value:,}':>12}" for name, value in rows)
+
+
+def faults_found(verdict: Verdict, complaints: Sequence[str]) -> str:
+    """Some of each, and how many there are."""
+    wrong = {
+        "lost": verdict.lost,
+        "repeated": verdict.repeated,
+        "out of order": verdict.out_of_order,
+        "leaked": verdict.leaked,
+        "unexpected": complaints,
+    }
+    lines = [f"{name}: {line}" for name, found in wrong.items() for line in found[:SHOWN]]
+    return "\n".join([*lines, f"{verdict}; {len(complaints)} unexpected"])
 
 
 def _spread(seconds: Sequence[float]) -> str:
