@@ -6,7 +6,7 @@ import pytest
 from tests.cast import Person
 from tests.histories.api import Api, Caller
 from tests.histories.database import Database
-from tests.live.test_races import cursor_of
+from tests.live.hold import cursor_of
 
 # In the room; and one more in the archive.
 LOST = 3
