@@ -108,8 +108,9 @@ class Faults:
             await self._firm.by_hand(api.start)
 
     async def _hold_line(self) -> None:
-        """A transaction that has its position, and takes its time with the commit, or does not commit at all."""
-        room = self._chance.choice(self._rooms)
+        """A transaction that has its position, and takes its time with the commit, or does not commit at all.
+        Everybody else who writes in the busy workspace waits, and is refused for the time being."""
+        room = self._chance.choice([room for room in self._rooms if room.regulars])
         workspace = room.creator.workspace_id
         commits = self._chance.random() < 0.5
         try:
