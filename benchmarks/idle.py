@@ -35,7 +35,7 @@ async def measure(stage: Stage) -> None:
         listening = await listeners(server.port, says(people, PLAIN, subscribers), SUBSCRIBED)
         await asyncio.sleep(SETTLED)
         after = _memory(server.pid)
-        assert not any(each.lost for each in listening)
+        assert not (lost := [each.last[-125:] for each in listening if each.lost]), lost[:3]
         for each in listening:
             each.close()
     own, kernel = ((new - old) / subscribers / 1000 for old, new in zip(before, after, strict=True))

@@ -26,7 +26,7 @@ async def measure(stage: Stage) -> None:
         cpu = server.cpu_seconds()
         quiet = await _a_second(count)
         cpu = (server.cpu_seconds() - cpu) / SECONDS
-        assert not any(each.lost for each in listening)
+        assert not (lost := [each.last[-125:] for each in listening if each.lost]), lost[:3]
         for each in listening:
             each.close()
         await asyncio.sleep(SETTLED)

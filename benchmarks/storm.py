@@ -118,5 +118,5 @@ async def _all_have(listening: Sequence[Listener], frames: int) -> None:
     async with asyncio.timeout(120):
         for each in listening:
             while each.frames < frames:
-                assert not each.lost
+                assert not each.lost, each.last[-125:]
                 await asyncio.sleep(0.01)
