@@ -1,7 +1,12 @@
-"""Tells read marks: about once a second, those of a workspace in one transaction."""
+"""Tells read marks: about once a second, those of a workspace in one transaction.
+
+When a mark is told depends on the clock alone. Were a second counted from the first mark that waits, the time that a
+client's own mark takes to be told would say when somebody else has read.
+"""
 
 import asyncio
 import logging
+import time
 from contextlib import suppress
 from uuid import UUID
 
@@ -12,7 +17,7 @@ from server import fault
 
 log = logging.getLogger("parley.teller")
 
-# How long marks wait to be told together, in seconds.
+# How long marks wait to be told together, at the most, in seconds.
 TOGETHER = 1.0
 
 
@@ -48,7 +53,7 @@ class Teller:
 
     async def _tell(self, process: Process, workspace_id: UUID) -> None:
         with suppress(TimeoutError):
-            async with asyncio.timeout(TOGETHER):
+            async with asyncio.timeout(until_next(workspace_id, time.time())):
                 await self._closing.wait()
         # What moves from now on waits for a turn of its own: this one may not see it.
         self._waiting.discard(workspace_id)
@@ -59,3 +64,10 @@ class Teller:
             log.info("read marks wait to be told: the database cannot be asked")
         except Exception as error:
             fault.record(log, error, "when read marks were told")
+
+
+def until_next(workspace_id: UUID, now: float) -> float:
+    """Seconds until marks of a workspace are told again: at the same moments in every process, not all workspaces at
+    once. `now` is in seconds since 1970."""
+    phase = workspace_id.int % 1_000_003 / 1_000_003 * TOGETHER
+    return TOGETHER - (now - phase) % TOGETHER

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from models.event import EventKind
 from resolvers.process import Pool, Process
-from server.teller import Teller
+from server.teller import Teller, until_next
 from tests.cast import Person
 from tests.conftest import make_process
 from tests.races import rows
@@ -78,3 +79,12 @@ async def test_a_mark_that_moves_nothing_has_nothing_told(
     await mark(cleo, room, message)
     await teller.close()
     assert len(await told(process)) == 1
+
+
+def test_when_marks_are_told_hangs_on_the_clock_alone() -> None:
+    """Else the time until one's own mark is told would say when others have read."""
+    workspace, other = UUID(int=12_345), UUID(int=77_777)
+    moments = {round((now := 1_000_000 + step * 0.137) + until_next(workspace, now), 6) % 1 for step in range(50)}
+    assert max(moments) - min(moments) < 1e-5
+    assert all(0 < until_next(each, step * 0.1) <= 1 for each in (workspace, other) for step in range(50))
+    assert abs(until_next(workspace, 0.5) - until_next(other, 0.5)) > 0.01

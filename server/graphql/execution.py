@@ -11,6 +11,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from server.graphql import error
 from server.graphql.asked import Asked
+from server.graphql.at_once import AtOnce
 from server.graphql.bearer import token
 from server.graphql.document import Document, Documents, Invalid, Operation
 from server.graphql.engine import Engine
@@ -73,6 +74,7 @@ class Execution:
         self._executor = executor
         self._strangers = strangers or Strangers()
         self._introspecting = Sparingly()
+        self._at_once = AtOnce()
 
     def identify(self, authorization: list[str]) -> Any | None:
         """Who the values of an Authorization header speak for; None where there is none.
@@ -130,7 +132,9 @@ class Execution:
         """
         # The schema is the same for everybody, and whoever asks for it has time.
         turn = self._introspecting.turn() if _introspects(prepared.operation) else nullcontext()
-        async with turn, self.engine.open(who, prepared.operation) as context:
+        mine = who is not None and prepared.operation.type is OperationType.QUERY
+        own_turn = self._at_once.turn(self.engine.user_of(who)) if mine else nullcontext()
+        async with own_turn, turn, self.engine.open(who, prepared.operation) as context:
             return await self.execute(prepared, context)
 
     async def execute(self, prepared: Prepared, context: Any) -> ExecutionResult | list[GraphQLError]:

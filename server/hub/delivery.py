@@ -37,22 +37,32 @@ from server.hub.subscriber import Listener, Outcome, Subscriber
 _BREATH = 500
 _BREATH_BYTES = 1024 * 1024
 
-# Results of several events are handed out at once, so that what goes to one socket leaves in one write: so many, so
-# many bytes, and so many seconds after the first was there, whatever is being executed then.
-_HANDFUL = 20_000
+# Results of several events are handed out at once, so that what goes to one socket leaves in one write: so many bytes,
+# and what the way says.
 _HANDFUL_BYTES = 1024 * 1024
-_HANDFUL_SECONDS = 0.01
 
-# And so many to one user, whose sockets take only so much before they have been written to the wire.
-_HANDFUL_OF_ONE = 400
+
+class Together(NamedTuple):
+    """How much is handed out at once: so many results, so many to one user (whose sockets take only so much before it
+    has been written to the wire), and what comes within so many seconds, whatever is being executed then."""
+
+    results: int
+    of_one: int
+    seconds: float
 
 
 class Way(Protocol):
     """What differs between the live line and a page of the log."""
 
+    @property
+    def together(self) -> Together: ...
+
     cuts_events: bool
     """Whether an event may be given to some now and to others with the next batch. Each must know by itself what it has
     been given."""
+
+    def is_over(self, began: float) -> bool:
+        """Whether what began then, on the monotonic clock, has taken long enough for now."""
 
     def owed(self, subscribers: Iterable[Subscriber], position: int) -> list[Subscriber]:
         """Those to whom an event is still to be given."""
@@ -113,23 +123,27 @@ class Handful:
 
     def __init__(self, way: Way, counts: Counts) -> None:
         self._way = way
+        self._together = way.together
         self._counts = counts
         self._by_user: dict[UUID, list[tuple[Position, Subscriber, Outcome]]] = {}
         # The same lists, found faster.
         self._by_listener: dict[Listener, list[tuple[Position, Subscriber, Outcome]]] = {}
         self._size = self._most = 0
+        self._mixed = False
         self._bytes = 0
         self._since = 0.0
         self._turn = asyncio.Lock()
         self._timer: asyncio.TimerHandle | None = None
         self._hurrying: asyncio.Task[None] | None = None
 
-    def add(self, at: Position, outcomes: Given) -> None:
+    def add(self, at: Position, outcomes: Given, *, groups: int) -> None:
+        """`groups`: of so many are those to whom the event is something."""
         if not outcomes:
             return
+        self._mixed |= groups > 1
         if not self._by_user:
             self._since = time.monotonic()
-            self._timer = asyncio.get_running_loop().call_later(_HANDFUL_SECONDS, self._hurry)
+            self._timer = asyncio.get_running_loop().call_later(self._together.seconds, self._hurry)
         for subscriber, outcome in outcomes:
             listener = subscriber.listener
             theirs = self._by_listener.get(listener)
@@ -145,10 +159,10 @@ class Handful:
     @property
     def full(self) -> bool:
         return bool(self._by_user) and (
-            self._size >= _HANDFUL
-            or self._most >= _HANDFUL_OF_ONE
+            self._size >= self._together.results
+            or self._most >= self._together.of_one
             or self._bytes >= _HANDFUL_BYTES
-            or time.monotonic() - self._since >= _HANDFUL_SECONDS
+            or time.monotonic() - self._since >= self._together.seconds
         )
 
     def _hurry(self) -> None:
@@ -177,17 +191,21 @@ class Handful:
                 await self._hand_out()
 
     async def _hand_out(self) -> None:
-        """Only once all executions are done, and to all sockets of one user side by side: the time between one's own
-        frames would else tell how many others listen. Users come in an order that is new each time."""
+        """Only once all executions are done, and to all sockets of one user side by side, in the order in which they
+        subscribed: the time between one's own frames, or their order, would else tell who else listens. Users come in
+        an order that is new each time."""
         if self._timer is not None:
             self._timer.cancel()
-        users, much = list(self._by_user.values()), self._most >= _HANDFUL_OF_ONE
+        users, much = list(self._by_user.values()), self._most >= self._together.of_one
+        mixed, self._mixed = self._mixed, False
         self._by_user, self._by_listener, self._size, self._most, self._bytes = {}, {}, 0, 0, 0
         random.shuffle(users)  # nothing secret hangs on it
         give = self._way.give
         given = 0
         for outcomes_of_user in users:
             results = size = 0
+            if mixed:
+                outcomes_of_user.sort(key=_in_own_order)
             for at, subscriber, outcome in outcomes_of_user:
                 if not (subscriber.ended or subscriber.paused):
                     give(subscriber, at, outcome)
@@ -204,6 +222,11 @@ class Handful:
         if much:
             # Executions that ask nothing don't let anybody run.
             await asyncio.sleep(0)
+
+
+def _in_own_order(given: tuple[Position, Subscriber, Outcome]) -> tuple[int, int]:
+    at, subscriber, _ = given
+    return at.position, subscriber.number
 
 
 class Delivery:
@@ -223,23 +246,23 @@ class Delivery:
         way: Way,
         *,
         is_last: bool,
-        seconds: float,
     ) -> Position:
         """Give each event behind `own` to those on the roster to whom it is owed, in order.
 
         `is_last`: the snapshot has no event behind these.
-        The last event that was given to all of them: after so many seconds it may be an earlier one.
+        The last event that was given to all of them: where the way says that it is over, it may be an
+        earlier one.
 
         Raises:
             one of UNREACHABLE: the database could not be asked. Some may have been given something already.
         """
-        until = time.monotonic() + seconds
+        began = time.monotonic()
         due = await self._due(snapshot, events, roster, way)
         batch = await self._batch(snapshot, own, due, roster, is_last=is_last)
         handful = Handful(way, self._counts)
         try:
             try:
-                before = await self._collect(batch, own, due, roster, way, handful, until)
+                before = await self._collect(batch, own, due, roster, way, handful, began)
             except Exception:
                 # What was done before is no worse for what has failed.
                 await handful.close()
@@ -257,7 +280,7 @@ class Delivery:
         roster: Roster,
         way: Way,
         handful: Handful,
-        until: float,
+        began: float,
     ) -> Position:
         before = own
         for each in due:
@@ -269,7 +292,7 @@ class Delivery:
             outcomes: Given = []
             cut = False
             for group, subscribers in each.groups:
-                cut = way.cuts_events and bool(outcomes) and time.monotonic() > until
+                cut = way.cuts_events and bool(outcomes) and way.is_over(began)
                 if cut:
                     break
                 assert batch is not None, "there are groups"
@@ -282,11 +305,11 @@ class Delivery:
                     self._counts.put_off += len(late)
                     for subscriber in late:
                         way.put_off(subscriber, group.executor, before)
-            handful.add(event.at, outcomes)
+            handful.add(event.at, outcomes, groups=len(each.groups))
             if cut:
                 break
             before = event.at
-            if time.monotonic() > until:
+            if way.is_over(began):
                 break
             if handful.full:
                 await handful.hand_out()
@@ -415,10 +438,11 @@ class Delivery:
 
         leaving = event.kind == EventKind.PARTICIPANT_REMOVED
         for subscriber in hearing:
-            result = known.get(subscriber.listener) or of(subscriber)
-            if result is None and way.spent(subscriber.listener.user_id):
+            if way.spent(subscriber.listener.user_id):
+                # Also where somebody else's result would do: that it comes sooner would tell that they listen.
                 late.append(subscriber)
                 continue
+            result = known.get(subscriber.listener) or of(subscriber)
             if result is None:
                 assert subscriber.viewer is not None, "nothing is owed to who is not judged"
                 looks, result = await self.execute(batch, event, group, subscriber.viewer)
@@ -427,17 +451,10 @@ class Delivery:
                 known[subscriber.listener] = result
                 await way.worked(result.work)
             take(subscriber, result)
-        put_off = []
-        for subscriber in late:
-            result = of(subscriber)
-            if result is not None:
-                take(subscriber, result)
-            else:
-                put_off.append(subscriber)
         for result in results:
             if len(result.users) <= FEW:
                 way.charge(result.takers, result.work)
-        return put_off
+        return late
 
     async def execute(self, batch: "Batch", event: EventRow, group: Group, viewer: Viewer) -> tuple[Looks, Result]:
         reads = batch.snapshot.reads

@@ -5,6 +5,7 @@ A page ends early when it takes long, and whoever needs far more of it than the 
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
 from typing import Any
@@ -19,7 +20,7 @@ from resolvers.process import Process
 from resolvers.snapshot import Snapshot
 from server import fault
 from server.hub.allowance import SECONDS, Allowance, Stretch
-from server.hub.delivery import Counts, Delivery
+from server.hub.delivery import Counts, Delivery, Together
 from server.hub.roster import Roster
 from server.hub.subscriber import Outcome, Subscriber
 from server.hub.turns import Lane, Turns
@@ -37,8 +38,12 @@ NEAR = 999
 
 _PAUSE = 0.5
 
-# How long a page may take, in seconds, before the next one in its turn.
+# How much of a page is handed out at once: whoever has not room for it is brought up alone, as they take it.
+TOGETHER = Together(results=100_000, of_one=100_000, seconds=0.1)
+
+# How long a page may take, in seconds, before the next one in its turn; and where nobody waits for a turn.
 PAGE_SECONDS = 0.25
+ALONE_SECONDS = 1.0
 
 # What is executed on one page for one user alone may take so much work (see `allowance`) before it is compared with
 # the others'.
@@ -173,9 +178,7 @@ class Replay:
                     connection, self._workspace_id, start, roster.rooms, roster.users, limit=PAGE, span=SPAN
                 )
             )
-            given = await self._delivery.deliver(
-                snapshot, start, page.events, roster, way, is_last=page.is_last, seconds=PAGE_SECONDS
-            )
+            given = await self._delivery.deliver(snapshot, start, page.events, roster, way, is_last=page.is_last)
         finally:
             await snapshot.close()
         if page.events and given != page.events[-1].at:
@@ -219,6 +222,7 @@ class _Page:
     """The way of a page of the log."""
 
     cuts_events = True
+    together = TOGETHER
 
     def __init__(self, allowance: Allowance, turns: Turns, lane: Lane) -> None:
         self._allowance = allowance
@@ -227,6 +231,10 @@ class _Page:
         self._stretch = Stretch()
         self._work: Counter[Subscriber] = Counter()
         self._results: Counter[Subscriber] = Counter()
+
+    def is_over(self, began: float) -> bool:
+        took = time.monotonic() - began
+        return took > ALONE_SECONDS or (took > PAGE_SECONDS and self._turns.are_waited_for)
 
     def owed(self, subscribers: Iterable[Subscriber], position: int) -> list[Subscriber]:
         return [each for each in subscribers if each.is_owed(position)]

@@ -1,6 +1,7 @@
 """One subscription, from its beginning to its end."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Callable
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -14,6 +15,8 @@ from resolvers.tokens import Named
 from resolvers.viewer import Viewer
 from server.graphql import error
 from server.graphql.streams import Outlet
+
+_numbers = itertools.count()
 
 
 class Outcome(NamedTuple):
@@ -49,6 +52,7 @@ class Listener:
 class Subscriber(AsyncIterator[Any]):
     """A subscription that is being let in, replayed, or live.
 
+    number    in the order in which all of the process came
     at        the event up to which everything has been given, or was there before
     since     the newest event when it was let in; a departure after it ends the stream
     viewer    None until it is judged
@@ -65,6 +69,7 @@ class Subscriber(AsyncIterator[Any]):
         "key",
         "listener",
         "live",
+        "number",
         "outlet",
         "paused",
         "seat",
@@ -74,6 +79,7 @@ class Subscriber(AsyncIterator[Any]):
     )
 
     def __init__(self, key: Key, listener: Listener, after: Position | None, outlet: Outlet) -> None:
+        self.number = next(_numbers)
         self.key = key
         self.listener = listener
         self.seat = Seat(key.topic.room_id, listener.user_id, listener.session_id)

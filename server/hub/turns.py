@@ -39,6 +39,15 @@ class Turns:
                     self._reading_alone.discard(lane)
             self._call_next()
 
+    @property
+    def are_waited_for(self) -> bool:
+        """Whether somebody waits who could read, if there were a turn."""
+        return any(
+            lane not in self._reading_alone and any(not waiter.done() for waiter in waiters)
+            for lanes in self._waiting.values()
+            for lane, waiters in lanes.items()
+        )
+
     async def rest(self, seconds: float) -> None:
         """Leave the event loop to others. All who rest do so one after another: together they leave as much."""
         async with self._resting:

@@ -8,6 +8,7 @@ waits at or below S is dropped. The reader's own position is older than any S, s
 import asyncio
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from functools import partial
 from uuid import UUID
@@ -26,7 +27,7 @@ from resolvers.tokens import Named
 from resolvers.viewer import Viewer
 from server import fault
 from server.hub.allowance import Allowance, Stretch
-from server.hub.delivery import Counts, Delivery
+from server.hub.delivery import Counts, Delivery, Together
 from server.hub.replay import Replay
 from server.hub.roster import Roster
 from server.hub.subscriber import Listener, Outcome, Subscriber
@@ -36,6 +37,9 @@ log = logging.getLogger("parley.hub")
 
 # How many events the reader takes at once.
 BATCH = 200
+
+# How much it hands out at once.
+TOGETHER = Together(results=20_000, of_one=400, seconds=0.01)
 
 # How long, in seconds, it delivers them by one snapshot.
 BATCH_SECONDS = 0.25
@@ -219,7 +223,6 @@ class Watch:
                     self._roster,
                     self._way,
                     is_last=len(events) < BATCH,
-                    seconds=BATCH_SECONDS,
                 )
             return len(events) == BATCH or (bool(events) and self.at != events[-1].at)
         except CursorExpired:
@@ -285,12 +288,16 @@ class _Live:
     """The way of the live line."""
 
     cuts_events = False
+    together = TOGETHER
 
     def __init__(self, roster: Roster) -> None:
         self._roster = roster
         self._allowance = Allowance()
         self._stretch = Stretch()
         self._put_off: dict[Subscriber, Executor[object]] = {}
+
+    def is_over(self, began: float) -> bool:
+        return time.monotonic() - began > BATCH_SECONDS
 
     def owed(self, subscribers: Iterable[Subscriber], position: int) -> list[Subscriber]:
         return [each for each in subscribers if each.is_owed_live(position)]

@@ -41,6 +41,7 @@ from server.websocket.closing import (
 from server.websocket.message import Complete, Init, Malformed, Ping, Pong, Subscribe, read
 from server.websocket.operation import Operation
 from server.websocket.outgoing import Gone, Outgoing
+from server.websocket.pace import OPERATION
 from server.websocket.pongs import Pongs
 from server.websocket.protocol import Straight
 
@@ -182,6 +183,8 @@ class Connection:
             return
         match message:
             case Subscribe():
+                if self._straight is not None:
+                    self._straight.charge(OPERATION)
                 self._subscribe(message.id, message.asked, len(text))
             case Complete():
                 self._complete(message.id)

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import socket
 from asyncio import BaseTransport
-from typing import Protocol
+from typing import Any, Protocol
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
@@ -19,6 +19,7 @@ from websockets.http11 import Request
 from websockets.protocol import State
 
 from server.websocket.closing import FLOOD, TRY_AGAIN
+from server.websocket.pace import BURST, PIECE, REFILL, lane_of
 
 EXTENSION = "parley.frames"
 
@@ -49,6 +50,9 @@ class Straight(Protocol):
     def write(self, frame: bytes) -> bool:
         """Write a frame of text, in UTF-8. False: not now, or not any more; `send` waits, or tells."""
 
+    def charge(self, messages: int) -> None:
+        """What was heard last takes as much as so many messages."""
+
     def leave(self) -> None:
         """Nothing more is written. What the client does not take soon is thrown away: to close a transport is to keep
         everything until it is taken."""
@@ -59,9 +63,15 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     _second = 0.0
     _counted = 0
     _flooded = False
+    # How many messages are free, and when that was so; how many came; what waits for a turn, and whether in the lane.
+    _free, _then = float(BURST), 0.0
+    _said = 0
+    _held = bytearray()
+    _in_lane = False
 
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(transport)
+        self._held = bytearray()
         raw = transport.get_extra_info("socket")
         if raw is not None and hasattr(socket, "TCP_NOTSENT_LOWAT"):
             # What the kernel takes and does not send yet stands before every ping, and nothing tells how much it is.
@@ -98,11 +108,62 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             super().shutdown()
 
     def data_received(self, data: bytes) -> None:
-        # In pieces, so that a flood is refused before all of it is taken apart.
+        if self._held:
+            self._held += data
+            self.transport.pause_reading()
+            return
+        now = self.loop.time()
+        self._free, self._then = min(BURST, self._free + (now - self._then) * REFILL), now
+        # In pieces, so that a flood is refused, or has to wait, before all of it is taken apart.
         for start in range(0, len(data), _PIECE):
             if self._flooded:
                 return
+            if self._free <= 0:
+                self._held += data[start:]
+                self._wait()
+                return
             super().data_received(data[start : start + _PIECE])
+
+    def go_on(self) -> int:
+        self._in_lane = False
+        if self._flooded or self.transport.is_closing():
+            self._held.clear()
+            return 0
+        said = self._said
+        piece = bytes(self._held[:PIECE])
+        del self._held[:PIECE]
+        super().data_received(piece)
+        if self._held:
+            self._wait()
+        elif not (self.read_paused or self.transport.is_closing()):
+            self.transport.resume_reading()
+        return self._said - said
+
+    def _wait(self) -> None:
+        """For a turn; while what came before has not been heard, for that."""
+        self.transport.pause_reading()
+        if not (self.read_paused or self._in_lane):
+            self._in_lane = True
+            lane_of(self.loop).enter(self)
+
+    async def receive(self) -> Any:
+        message = await super().receive()
+        if self._held and not self.read_paused:
+            self._wait()
+        return message
+
+    def charge(self, messages: int) -> None:
+        self._free -= messages
+        if self._free <= 0:
+            lane_of(self.loop).rest(messages)
+
+    def _say(self) -> None:
+        self._said += 1
+        self._free -= 1
+
+    def handle_text(self, event: Frame) -> None:
+        self._say()
+        super().handle_text(event)
 
     def handle_cont(self, event: Frame) -> None:
         super().handle_cont(event)
@@ -115,6 +176,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
 
     def _count(self, too_many: bool = False) -> None:
         """Frames that complete no message: reading stops for none of them, and a client can send them without end."""
+        self._say()
         now = self.loop.time()
         if now - self._second >= 1:
             self._second, self._counted = now, 0
@@ -152,7 +214,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         judges whether it takes anything at all. Anybody else is gone, or in a tunnel; by uvicorn's 1011 a client that
         comes out of one would give up for good."""
         self.pong_timer = None
-        if self.read_paused or not self.writable.is_set():
+        if self.read_paused or self._held or not self.writable.is_set():
             assert self.ping_timeout is not None
             self.pong_timer = self.loop.call_later(self.ping_timeout, self.keepalive_timeout)
         elif not (self.close_sent or self.transport.is_closing()):

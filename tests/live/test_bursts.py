@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from resolvers import stream
-from server.hub import delivery
+from server.hub.delivery import Together
 from tests.cast import Person
 from tests.live.hold import Hold
 from tests.live.phone import Phone, Switchboard
@@ -68,8 +68,7 @@ async def test_what_a_batch_holds_for_a_socket_is_handed_over_together(
     handful: int,
     writes: int,
 ) -> None:
-    monkeypatch.setattr(delivery, "_HANDFUL", handful)
-    monkeypatch.setattr(delivery, "_HANDFUL_SECONDS", 60)
+    monkeypatch.setattr("server.hub.watch._Live.together", Together(handful, handful, 60))
     room = await ada.make_room(ben, cleo)
     phones = [Watched(rounds) for _ in range(6)]
     for phone, person in zip(phones, (ada, ben, cleo) * 2, strict=True):

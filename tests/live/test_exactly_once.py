@@ -108,6 +108,7 @@ async def test_phones_on_trains_miss_nothing_and_see_nothing_twice(
         monkeypatch.setattr("server.hub.watch.Allowance", partial(Allowance, 0))
         monkeypatch.setattr("server.hub.replay.GREEDY", 0)
         monkeypatch.setattr("server.hub.replay.PAGE_SECONDS", 0)
+        monkeypatch.setattr("server.hub.replay.ALONE_SECONDS", 0)
         monkeypatch.setattr("server.hub.watch.BATCH_SECONDS", 0)
     monkeypatch.setattr("server.hub.replay.PAGE", 5)
     monkeypatch.setattr("server.hub.watch.BATCH", 7)

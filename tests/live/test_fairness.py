@@ -100,17 +100,31 @@ class TestTheLiveLine:
         await has_read(live, ada, process)
         assert live.hub.counts.put_off >= 1
 
-    async def test_what_others_share_costs_nobody_theirs(
-        self, live: Switchboard, ada: Person, ben: Person, cleo: Person
+    @pytest.mark.parametrize("others", [False, True], ids=["alone", "beside others"])
+    async def test_whether_others_listen_cannot_be_told_from_it(
+        self,
+        live: Switchboard,
+        process: Any,
+        ada: Person,
+        ben: Person,
+        cleo: Person,
+        monkeypatch: pytest.MonkeyPatch,
+        others: bool,
     ) -> None:
+        """Who has spent it waits for the log, also where somebody else's result would do."""
         room = await ada.make_room(ben, cleo)
-        phones = [await live.call(person, room) for person in (cleo, ben)]
+        other = await live.call(ben, room) if others else None
+        phone = await live.call(cleo, room)
         reader(live, ada)._way._allowance = Spent(cleo)
-        for text in numbered(3):
-            await ada.send(room, text)
-        for phone in phones:
-            await phone.has(*numbered(3))
-        assert live.hub.counts.put_off == 0
+        held = Hold(monkeypatch, stream, "log_about")
+        await ada.send(room, "Hello")
+        await held.reached.wait()
+        if other is not None:
+            await other.has("Hello")
+        await has_read(live, ada, process)
+        assert phone.payloads == []
+        held.let_go()
+        await phone.has("Hello")
 
     @pytest.mark.parametrize("few", [1, 2])
     async def test_what_few_share_is_charged_and_what_many_share_is_not(
@@ -294,6 +308,7 @@ class TestTheLog:
         self, live: Switchboard, ada: Person, cleo: Person, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("server.hub.replay.PAGE_SECONDS", 0)
+        monkeypatch.setattr("server.hub.replay.ALONE_SECONDS", 0)
         room, cursor = await missed(4, ada, cleo)
         await live.call(ada, room)
         reads = live.hub.counts.reads
@@ -319,6 +334,7 @@ class TestTheLog:
         monkeypatch.setattr("server.hub.delivery.encoded", counted)
         monkeypatch.setattr("server.hub.delivery.time", SimpleNamespace(monotonic=lambda: executed[0]))
         monkeypatch.setattr("server.hub.replay.PAGE_SECONDS", 12_000)
+        monkeypatch.setattr("server.hub.replay.ALONE_SECONDS", 12_000)
         room = await ada.make_room(cleo)
         far, near = await cursor_of(cleo), ""
         for number, text in enumerate(numbered(20)):

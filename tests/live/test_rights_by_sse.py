@@ -104,16 +104,16 @@ class TestASignInThatEnds:
                 reading.let_go()
                 await hears_the_end(events, "This sign-in has ended.")
 
-        asking = asyncio.create_task(ask())
-        await held.reached.wait()
-        reading = Hold(monkeypatch, stream, "read_on")
-        await end(process, cleo)
-        await ada.send(room, "Behind it")
-        if read:
-            reading.let_go()
-            await has_read(live, ada, process)
-        held.let_go()
-        await asking
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(ask())
+            await held.reached.wait()
+            reading = Hold(monkeypatch, stream, "read_on")
+            await end(process, cleo)
+            await ada.send(room, "Behind it")
+            if read:
+                reading.let_go()
+                await has_read(live, ada, process)
+            held.let_go()
 
     @ends
     @follows
@@ -183,14 +183,14 @@ class TestWhoCanKnowThatTheyAreSubscribed:
                 await ada.send(room, "At once")
                 await hears(events, "At once")
 
-        asking = asyncio.create_task(ask())
-        await held.reached.wait()
-        # Whoever asks later for what need not wait has their answer meanwhile.
-        async with events_of(served.server, "{") as refused:
-            assert isinstance(await refused.next(), tuple)
-        assert not known
-        held.let_go()
-        await asking
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(ask())
+            await held.reached.wait()
+            # Whoever asks later for what need not wait has their answer meanwhile.
+            async with events_of(served.server, "{") as refused:
+                assert isinstance(await refused.next(), tuple)
+            assert not known
+            held.let_go()
 
 
 class TestARemoval:

@@ -306,3 +306,27 @@ def without_cursors(payload: bytes) -> Any:
     assert "errors" not in found
     next(iter(found["data"].values()))["cursor"] = None
     return found
+
+
+async def test_the_order_of_ones_own_frames_tells_of_nobody_else(live: Switchboard, ada: Person, cleo: Person) -> None:
+    """It is that in which one has subscribed, whoever else uses the same document, and since when."""
+    room = await ada.make_room(cleo)
+    order: list[str] = []
+
+    class Noting(Phone):
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self._name = name
+
+        def next(self, payload: bytes) -> bool:
+            order.append(self._name)
+            return super().next(payload)
+
+    usual = subscription("message { body }")
+    await live.call(ada, room, query=usual)
+    phones = [
+        await live.call(cleo, room, query=query, phone=Noting(name))
+        for name, query in (("mine", usual + " "), ("usual", usual))
+    ]
+    await told(live, ada, room, phones)
+    assert order == ["mine", "usual"]

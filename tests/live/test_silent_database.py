@@ -23,8 +23,7 @@ from server.broadcast import Hints
 from server.embedded.valkey import EmbeddedValkey
 from server.engine import ParleyEngine
 from server.graphql.execution import Execution
-from server.hub import delivery
-from server.hub.delivery import UNREACHABLE
+from server.hub.delivery import UNREACHABLE, Together
 from server.hub.hub import Hub
 from server.process import make_pool
 from server.settings import Settings
@@ -370,8 +369,7 @@ class TestDelivery:
         monkeypatch: pytest.MonkeyPatch,
         handful: int,
     ) -> None:
-        monkeypatch.setattr(delivery, "_HANDFUL", handful)
-        monkeypatch.setattr(delivery, "_HANDFUL_SECONDS", 60)
+        monkeypatch.setattr("server.hub.watch._Live.together", Together(handful, handful, 60))
         room = await ada.make_room(ben, cleo)
         phones = [await live.call(person, room, query=AUTHORS) for person in (ben, cleo)]
         reading = Hold(monkeypatch, stream, "read_on")

@@ -54,6 +54,7 @@ async def test_five_hundred_resume_at_once_by_a_handful_of_reads_while_sending_g
 ) -> None:
     # How long a page takes is the machine's; that long ones are cut short is tried elsewhere.
     monkeypatch.setattr("server.hub.replay.PAGE_SECONDS", 60.0)
+    monkeypatch.setattr("server.hub.replay.ALONE_SECONDS", 60.0)
     room = await ada.make_room(ben, cleo, dan)
     cast = (ada, ben, cleo, dan)
     cursors = [(await person.ask("{ viewer { eventCursor } }"))["viewer"]["eventCursor"] for person in cast]

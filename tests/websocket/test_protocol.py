@@ -191,7 +191,10 @@ async def test_what_a_dead_client_has_not_taken_is_thrown_away(server: Server, s
 
 @pytest.mark.usefixtures("_impatient")
 @pytest.mark.parametrize("bounds", [Bounds(frames=1)])
-async def test_a_flood_behind_which_nothing_is_read_ends_too(server: Server, streams: ToyStreams) -> None:
+async def test_a_flood_behind_which_nothing_is_read_waits_and_ends_with_its_client(
+    server: Server, streams: ToyStreams, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.websocket.outgoing.STALLED", 0.5)
     async with deaf(server, streams) as client:
         await client.fill(65_537)
         # One answer is on its way, one waits; from then on no message is read.

@@ -45,11 +45,15 @@ class Road:
         self.unsent = 0
         self.sent: list[Any] = []
         self.left = 0
+        self.charged = 0
 
     def write(self, frame: bytes) -> bool:
         if self.writable.is_set():
             self.sent.append(json.loads(frame))
         return self.writable.is_set()
+
+    def charge(self, messages: int) -> None:
+        self.charged += messages
 
     def leave(self) -> None:
         self.left += 1
