@@ -10,6 +10,7 @@ from tests.stress.phone import Phone
 
 WITHOUT_VALKEY = ("Valkey killed", "Valkey down for seconds", "Valkey silent for seconds")
 SHOWN = 20
+GROUPS = 5
 LATE = 2.0  # seconds
 AFTER = 5.0  # seconds for which what was broken may still be felt
 BROKEN = ("PostgreSQL killed", "API process killed", "API process stopped")
@@ -46,7 +47,8 @@ def slowest(found: Sequence[tuple[float, float]], spells: Sequence[Spell]) -> li
         if seconds > LATE:
             around = sorted({spell.kind for spell in spells if spell.began < at + seconds and at < spell.ended + AFTER})
             late.setdefault(", ".join(around) or "nothing", []).append(seconds)
-    return [f"  late by up to {max(each):.1f} s, {len(each)} times: {around}" for around, each in late.items()]
+    worst = sorted(late.items(), key=lambda each: -max(each[1]))[:GROUPS]
+    return [f"  late by up to {max(each):.1f} s, {len(each)} times: {around}" for around, each in worst]
 
 
 def table(
