@@ -1,11 +1,22 @@
 """Execute once, send to many: who shares a result, and who never may."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from typing import Any
 
 import pytest
-from graphql import GraphQLObjectType, get_named_type, is_leaf_type
+from graphql import (
+    FieldNode,
+    GraphQLObjectType,
+    TypeInfo,
+    TypeInfoVisitor,
+    Visitor,
+    get_named_type,
+    is_abstract_type,
+    is_leaf_type,
+    parse,
+    visit,
+)
 
 from resolvers import read_mark
 from resolvers.process import Process
@@ -63,6 +74,125 @@ async def test_there_are_as_many_executions_as_classes(
     await dan.done("setRoomMuted", {"roomId": room, "muted": True})
     phones = [await live.call(person, room, query=subscription(fields)) for person in (ada, ben, cleo, dan) * 3]
     assert await told(live, ada, room, phones) == classes
+
+
+MESSAGE = """
+    id sequence body source createdAt editedAt deletedAt idempotencyKey viewerCanEdit viewerCanDelete
+    author { id name avatarUrl kind } inReplyTo { id body author { id name } }
+"""
+ROOM = """
+    id name archivedAt lastActivityAt lastMessage { id body author { name } }
+    muted unreadCount firstUnreadMessage { id }
+"""
+APP = f"""
+    __typename cursor occurredAt
+    ... on MessageAdded {{ messageEdge {{ cursor node {{ {MESSAGE} }} }} room {{ {ROOM} }} }}
+    ... on MessageUpdated {{ message {{ {MESSAGE} }} }}
+    ... on MessageDeleted {{ message {{ {MESSAGE} }} room {{ {ROOM} }} }}
+    ... on RoomUpdated {{ room {{ {ROOM} viewerCanManage managedBy {{ id name }} }} }}
+    ... on RoomRead {{ room {{ {ROOM} }} }}
+    ... on ReadReceiptUpdated {{
+      participants {{ id lastReadAt lastReadMessage {{ id sequence }} user {{ id name }} }} room {{ id }}
+    }}
+    ... on ParticipantAdded {{
+      participant {{ id addedAt user {{ id name kind email }} addedBy {{ name }} }} room {{ id }}
+    }}
+    ... on ParticipantRemoved {{ user {{ id name }} room {{ id }} }}
+    ... on RoomJoined {{ room {{ {ROOM} eventCursor }} }}
+    ... on RoomLeft {{ roomId }}
+"""
+# Whole screens and apps: their subscription, and how often each thing that happens is executed for it.
+USUAL: dict[str, tuple[str, dict[str, int]]] = {
+    "a room's new messages": (
+        f"""subscription ($room: ID!, $after: String) {{
+          messageAdded(roomId: $room, after: $after) {{
+            cursor messageEdge {{ cursor node {{ {MESSAGE} }} }} message {{ {MESSAGE} }} room {{ unreadCount }}
+          }}
+        }}""",
+        {"sent": 3},
+    ),
+    "a room": (
+        f"subscription ($room: ID!, $after: String) {{ roomEvents(roomId: $room, after: $after) {{ {APP} }} }}",
+        {
+            # The author, and the others.
+            "edited": 2,
+            # The author; who has all others' messages unread; who has written one of them.
+            "sent": 3,
+            "deleted": 3,
+            # The same, and the last apart by what their kinds see.
+            "renamed": 4,
+            "muted": 1,
+            # Whose mark it was, and the firm's people.
+            "read by one": 2,
+            # Both, who have as much left; and the firm's people.
+            "read by two": 2,
+            # The firm's people, and who it was.
+            "removed": 2,
+            "added": 1,
+            "archived": 3,
+        },
+    ),
+    "a whole app": (
+        f"subscription ($after: String) {{ viewerEvents(after: $after) {{ {APP} }} }}",
+        {
+            "edited": 2,
+            "sent": 3,
+            "deleted": 3,
+            "renamed": 4,
+            "muted": 1,
+            "read by one": 2,
+            "read by two": 2,
+            "removed": 2,
+            "added": 2,
+            # Who came back has nothing unread.
+            "archived": 4,
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", USUAL)
+async def test_what_front_ends_subscribe_to_is_executed_once_for_each_result(
+    live: Switchboard, process: Process, ada: Person, ben: Person, cleo: Person, dan: Person, name: str
+) -> None:
+    query, classes = USUAL[name]
+    room = await ada.make_room(ben, cleo, dan)
+    first = await cleo.send(room, "A first word", idempotencyKey="cleo's own")
+    variables = {"room": room} if "$room" in query else {}
+    phones = [await live.follow(person, query, **variables) for person in (ada, ben, cleo, dan) for _ in range(3)]
+    counted: dict[str, int] = {}
+
+    async def seen(what: str, *done: Awaitable[Any]) -> None:
+        before, had = live.hub.counts.executions, [len(phone.payloads) for phone in phones]
+        for each in done:
+            await each
+        await has_read(live, ada, process)
+        told = [payload for phone, count in zip(phones, had, strict=True) for payload in phone.payloads[count:]]
+        if told:
+            counted[what] = live.hub.counts.executions - before
+            # Each execution seals its cursors anew: so many encodings were made, and none of them for nothing.
+            assert len(set(told)) == counted[what], what
+            assert len({json.dumps(without_cursors(each)) for each in told}) == counted[what], what
+
+    async def read(*people: Person) -> None:
+        for person in people:
+            await person.done("markRoomRead", {"roomId": room, "upToMessageId": last["id"]})
+        await read_mark.tell_moved(process, ada.workspace_id)
+
+    await seen("edited", cleo.done("editMessage", {"messageId": first["id"], "body": "Another"}))
+    await seen("sent", ada.send(room, "By ada", inReplyToId=first["id"]))
+    last = await cleo.send(room, "By cleo")
+    await ada.send(room, "By ada again")
+    await has_read(live, ada, process)
+    await seen("deleted", cleo.done("deleteMessage", {"messageId": first["id"]}))
+    await seen("renamed", ada.done("renameRoom", {"roomId": room, "name": "Boat house"}))
+    await seen("muted", ben.done("setRoomMuted", {"roomId": room, "muted": True}))
+    await seen("read by one", read(ben))
+    await seen("read by two", read(cleo, dan))
+    await seen("removed", ada.done("removeParticipant", {"roomId": room, "userId": dan.id}))
+    await seen("added", ada.done("addParticipants", {"roomId": room, "userIds": [dan.id]}))
+    await seen("archived", ada.done("archiveRoom", {"roomId": room}))
+    assert counted == classes
 
 
 async def test_unread_counts_are_read_for_all_in_one_statement(
@@ -124,6 +254,14 @@ class TestNobodyGetsWhatIsAnothers:
                 assert without_cursors(one) == without_cursors(other)
         assert len({phone.payloads[0] for phone in shared}) == len(cast)
 
+    def test_these_are_all_fields_that_can_be_reached(self) -> None:
+        possible = schema._schema.get_possible_types(schema._schema.type_map["Event"])
+        reachable = reached(type_.name for type_ in possible)
+        assert {(type_.name, name) for type_ in possible for name in type_.fields} < reachable
+        assert reachable - tried(f"subscription {{ viewerEvents {{ {every_event()} }} }}") == set()
+        added = tried(subscription(selection("MessageAdded", 4)))
+        assert reached(["MessageAdded"]) - added == set()
+
     @pytest.mark.parametrize("field", ["roomEvents(roomId: $room, after: $after)", "viewerEvents(after: $after)"])
     async def test_with_every_event(
         self, live: Switchboard, process: Process, ada: Person, ben: Person, cleo: Person, dan: Person, field: str
@@ -156,6 +294,12 @@ class TestNobodyGetsWhatIsAnothers:
             assert [without_cursors(each) for each in mine.payloads] == [
                 without_cursors(each) for each in same.payloads
             ]
+        types = {
+            next(iter(json.loads(each)["data"].values()))["__typename"] for phone in shared for each in phone.payloads
+        }
+        possible = schema._schema.get_possible_types(schema._schema.type_map["Event"])
+        only = {"RoomJoined"} if "roomEvents" in field else set()
+        assert types == {type_.name for type_ in possible} - only
         if "viewerEvents" in field:
             told = [next(iter(json.loads(each)["data"].values()))["__typename"] for each in shared[0].payloads]
             assert told == [
@@ -292,6 +436,35 @@ def every_event() -> str:
             inner = "" if is_leaf_type(named) else f" {{ {selection(named.name, 2)} }}"
             chosen.append(f"... on {type_.name} {{ {name}{inner} }}")
     return " ".join(chosen)
+
+
+def reached(names: Iterable[str]) -> set[tuple[str, str]]:
+    """Every field of these types, and of those that they lead to."""
+    found: set[tuple[str, str]] = set()
+    left = list(names)
+    while left:
+        type_ = schema._schema.type_map[left.pop()]
+        if isinstance(type_, GraphQLObjectType) and not any(of == type_.name for of, _ in found):
+            found |= {(type_.name, name) for name in type_.fields}
+            left += [get_named_type(field.type).name for field in type_.fields.values()]
+    return found
+
+
+def tried(query: str) -> set[tuple[str, str]]:
+    """Every field that a document selects, by the type of which it is executed: those of an interface are all of its
+    types'."""
+    found: set[tuple[str, str]] = set()
+    types = TypeInfo(schema._schema)
+
+    class Collect(Visitor):
+        def enter_field(self, node: FieldNode, *_: Any) -> None:
+            parent = types.get_parent_type()
+            assert parent is not None
+            possible = schema._schema.get_possible_types(parent) if is_abstract_type(parent) else [parent]
+            found.update((type_.name, node.name.value) for type_ in possible)
+
+    visit(parse(query), TypeInfoVisitor(types, Collect()))
+    return {(type_, name) for type_, name in found if type_ != "Subscription" and not name.startswith("__")}
 
 
 def without_cursors(payload: bytes) -> Any:
