@@ -107,11 +107,14 @@ async def test_memory_stays_flat_while_fifty_stop_reading_and_the_others_go_on(
         assert memory.growth() < BOUND
 
         async def resumed(each: Listener, number: int) -> Listener:
-            """Behind its cursor, on the same socket; or on a new one, where a slow machine made it look as good as gone.
-            By less, since what one user takes alone is paced."""
+            """Behind its cursor, on the same socket; or on a new one, where a slow machine made it look as good as
+            gone. By less, since what one user takes alone is paced."""
+            closed = None
             try:
                 assert await each.read(MESSAGES) == {"id": "1", "type": "error", "payload": [TOO_SLOW]}
-            except ConnectionClosed as closed:
+            except ConnectionClosed as ended:
+                closed = ended
+            if closed is not None:
                 assert closed.rcvd is None or closed.rcvd.code == TRY_AGAIN.code
                 wire = await stack.enter_async_context(dialled(cast[number % len(cast)]))
                 each = Listener(wire, room, after=each)
