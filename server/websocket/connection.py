@@ -183,8 +183,6 @@ class Connection:
             return
         match message:
             case Subscribe():
-                if self._straight is not None:
-                    self._straight.charge(OPERATION)
                 self._subscribe(message.id, message.asked, len(text))
             case Complete():
                 self._complete(message.id)
@@ -272,6 +270,8 @@ class Connection:
             operation.error([error.told(text, "RATE_LIMITED")])
             return
         self._operations[operation_id] = operation
+        if self._straight is not None:
+            self._straight.charge(OPERATION)
         try:
             prepared = self._service.execution.prepare(asked, lambda: self._viewer)
             self._begin(operation, prepared)
