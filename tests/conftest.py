@@ -226,3 +226,9 @@ async def stack() -> AsyncIterator[AsyncExitStack]:
     """For what a test opens as it goes."""
     async with AsyncExitStack() as opened:
         yield opened
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest begins first: last, it would leave one worker alone with it."""
+    items.sort(key=lambda item: "test_whatever_breaks_for_a_minute" not in item.name)
