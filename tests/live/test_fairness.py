@@ -332,7 +332,8 @@ class TestTheLog:
             return payload
 
         monkeypatch.setattr("server.hub.delivery.encoded", counted)
-        monkeypatch.setattr("server.hub.delivery.time", SimpleNamespace(monotonic=lambda: executed[0]))
+        for module in ("delivery", "replay"):
+            monkeypatch.setattr(f"server.hub.{module}.time", SimpleNamespace(monotonic=lambda: executed[0]))
         monkeypatch.setattr("server.hub.replay.PAGE_SECONDS", 12_000)
         monkeypatch.setattr("server.hub.replay.ALONE_SECONDS", 12_000)
         room = await ada.make_room(cleo)
