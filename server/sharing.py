@@ -18,7 +18,6 @@ from graphql import (
     ExecutionResult,
     GraphQLList,
     GraphQLNonNull,
-    create_source_event_stream,
     get_named_type,
     type_from_ast,
 )
@@ -33,13 +32,13 @@ from resolvers.stream import TOLD, RoomTopic, Standing, Topic
 from resolvers.viewer import Viewer
 from schema.context import Context
 from schema.event import Subjects
-from schema.event_context import Audience
+from schema.event_context import Audience, EventContext
 from schema.node_id import NodeKind, node_id
 from schema.sharing import Looks, Shared
 from server.engine import ParleyEngine
 from server.graphql.asked import Asked
 from server.graphql.document import Invalid
-from server.graphql.execution import Execution, Prepared
+from server.graphql.execution import Execution, Prepared, source_of
 from server.hub.delivery import Batch, Counts, Delivery
 from server.hub.roster import Group
 from server.hub.subscriber import Key
@@ -181,10 +180,7 @@ async def _topic(process: Process, execution: Execution, prepared: Prepared) -> 
     executor = execution.executor(prepared, Context(process, Snapshot(process), None, follow=follow))
     if isinstance(executor, list):
         raise SettingsError("\n".join(each.message for each in executor))
-    source: Any = create_source_event_stream(executor)
-    if executor.is_awaitable(source):
-        source = await source
-    if isinstance(source, ExecutionResult) or not topics:
+    if isinstance(await source_of(executor), ExecutionResult) or not topics:
         raise SettingsError("this document does not subscribe to anything")
     return topics[0], executor
 
@@ -214,7 +210,7 @@ async def _find(
         executions: dict[str, list[Looks]] = {}
         viewers: Counter[str] = Counter()
         for viewer in where.people:
-            telling = stream.telling(event, topic, _Seen(viewer))
+            telling = stream.telling(event, topic, EventContext(process, snapshot, viewer, audience))
             if telling is None:
                 continue
             viewers[telling.value] += 1
@@ -242,22 +238,6 @@ def _made_up(where: Somewhere, topic: Topic) -> Iterator[EventRow]:
 
 def _one_of_each_kind(people: Sequence[Viewer]) -> list[UUID]:
     return list({viewer.kind: viewer.user_id for viewer in people}.values())
-
-
-class _Seen(NamedTuple):
-    """A viewer as the rules see them."""
-
-    viewer: Viewer
-
-    @property
-    def is_internal(self) -> bool:
-        return self.viewer.kind is UserKind.INTERNAL
-
-    def is_viewer(self, user_id: UUID) -> bool:
-        return self.viewer.user_id == user_id
-
-    def is_among(self, user_ids: Any) -> bool:
-        return self.viewer.user_id in user_ids
 
 
 def _shown(finding: Finding) -> str:

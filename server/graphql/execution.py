@@ -4,7 +4,7 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any, ClassVar, NamedTuple
 
-from graphql import ExecutionResult, GraphQLError, OperationType
+from graphql import ExecutionResult, GraphQLError, OperationType, create_source_event_stream
 from graphql.execution import Executor
 from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
@@ -197,6 +197,12 @@ async def executed(executor: Executor[Any]) -> ExecutionResult:
     if not isinstance(result, ExecutionResult):
         raise TypeError("@defer and @stream are not supported")
     return result
+
+
+async def source_of(executor: Executor[Any]) -> Any:
+    """What a subscription's root field gives; an ExecutionResult where it fails."""
+    source: Any = create_source_event_stream(executor)
+    return await source if executor.is_awaitable(source) else source
 
 
 def encoded(result: ExecutionResult) -> bytes:

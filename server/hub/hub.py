@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any, Protocol
 from uuid import UUID
 
-from graphql import ExecutionResult, GraphQLError, create_source_event_stream
+from graphql import ExecutionResult, GraphQLError
 
 from models.connection import UNREACHABLE
 from models.event import Position
@@ -22,7 +22,7 @@ from resolvers.tokens import Named
 from schema.context import Context
 from server import fault
 from server.graphql import error
-from server.graphql.execution import Execution, Prepared
+from server.graphql.execution import Execution, Prepared, source_of
 from server.graphql.streams import Outlet, Rejected, Unavailable
 from server.hub.delivery import Counts
 from server.hub.kept import Kept
@@ -121,9 +121,7 @@ class Hub:
         if isinstance(made, list):
             raise Rejected(error.of_request(made, "BAD_USER_INPUT"))
         executor = made
-        source: Any = create_source_event_stream(executor)
-        if executor.is_awaitable(source):
-            source = await source
+        source = await source_of(executor)
         # The group keeps the executor, which shall not keep this subscriber.
         executor.context_value = None
         if isinstance(source, ExecutionResult):

@@ -66,7 +66,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     # How many messages are free, and when that was so; how many came; what waits for a turn, and whether in the lane.
     _free, _then = float(BURST), 0.0
     _said = 0
-    _held = bytearray()
+    _held: bytearray
     _in_lane = False
 
     def connection_made(self, transport: BaseTransport) -> None:

@@ -2,6 +2,8 @@
 
 from collections.abc import Awaitable, Callable
 
+import pytest
+
 from resolvers.operation import Transaction, operate
 from resolvers.process import Process
 from resolvers.session import end, sweep_expired
@@ -37,3 +39,5 @@ async def runs_out(process: Process, person: Person) -> None:
 
 
 ENDINGS: dict[str, Ending] = {"a sign-out": signs_out, "a deactivation": is_deactivated, "its time": runs_out}
+
+ends = pytest.mark.parametrize("end", ENDINGS.values(), ids=ENDINGS)

@@ -1,9 +1,14 @@
 """The real application's streams behind a real socket, in the loop of the test: what is held there is held here."""
 
+import asyncio
 from contextlib import AsyncExitStack
 from typing import Any
 
+from resolvers.process import Process
+from resolvers.session import identify
+from resolvers.tokens import access_token
 from tests.cast import Person
+from tests.live.phone import PATIENCE
 from tests.websocket.conftest import Client, Server
 
 
@@ -40,3 +45,15 @@ async def hears(client: Client, *texts: str) -> None:
     heard = [await client.hear() for _ in texts]
     assert [(each["id"], each["type"]) for each in heard] == [("1", "next")] * len(texts)
     assert [next(iter(each["payload"]["data"].values()))["message"]["body"] for each in heard] == list(texts)
+
+
+def expire_after(process: Process, person: Person, seconds: int) -> None:
+    """Give somebody an access token for so long, in the place of theirs."""
+    assert person.token is not None
+    person.token, _ = access_token(process.token_key, identify(process, person.token), seconds)
+
+
+async def until_expired(person: Person) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while (await person.post("{ viewer { id } }")).status_code != 401:
+            await asyncio.sleep(0.02)

@@ -1,5 +1,7 @@
 """Each kind of stream by one document, with the texts that it tells."""
 
+import pytest
+
 _TOLD = "__typename cursor ... on MessageAdded { message { body } } ... on MessageUpdated { message { body } }"
 
 STREAMS = {
@@ -12,3 +14,5 @@ STREAMS = {
     ),
     "viewerEvents": f"subscription ($after: String) {{ viewerEvents(after: $after) {{ {_TOLD} }} }}",
 }
+
+follows = pytest.mark.parametrize("name", STREAMS)

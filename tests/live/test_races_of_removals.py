@@ -11,12 +11,10 @@ from schema.node_id import NodeKind, key_of
 from tests.cast import Person
 from tests.live.hold import Hold, cursor_of, has_read
 from tests.live.phone import Switchboard
-from tests.live.streams import STREAMS
+from tests.live.streams import STREAMS, follows
 from tests.live.test_events import Listener
 from tests.races import held as transaction_held
 from tests.races import viewer_of
-
-follows = pytest.mark.parametrize("name", STREAMS)
 
 
 async def is_told_that_she_left(phone: Listener, name: str, ada: Person, other: str, *before: str) -> None:

@@ -9,16 +9,13 @@ from resolvers.errors import Unauthenticated
 from resolvers.process import Process
 from resolvers.session import sign_out
 from tests.cast import Person
-from tests.live.endings import ENDINGS, Ending
+from tests.live.endings import Ending, ends
 from tests.live.hold import Hold, cursor_of, has_read, reader
 from tests.live.phone import Switchboard
-from tests.live.streams import STREAMS
+from tests.live.streams import STREAMS, follows
 from tests.live.test_events import Listener
 from tests.races import held as transaction_held
 from tests.races import viewer_of
-
-ends = pytest.mark.parametrize("end", ENDINGS.values(), ids=ENDINGS)
-follows = pytest.mark.parametrize("name", STREAMS)
 
 
 @ends

@@ -1,6 +1,5 @@
 """The rights of who listens by a WebSocket, with the real hub behind it: how a socket ends, and what comes before."""
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -8,20 +7,17 @@ import pytest
 from resolvers import stream
 from resolvers.operation import operate
 from resolvers.process import Process
-from resolvers.session import begin, identify
-from resolvers.tokens import access_token
+from resolvers.session import begin
 from server.connections import Bounds
 from tests.cast import Person
-from tests.live.endings import ENDINGS, Ending
+from tests.live.endings import Ending, ends
 from tests.live.hold import Hold, cursor_of, has_read, reader
-from tests.live.phone import PATIENCE, TEXTS, Switchboard
-from tests.live.served import Served, hears, signed_in
-from tests.live.streams import STREAMS
+from tests.live.phone import TEXTS, Switchboard
+from tests.live.served import Served, expire_after, hears, signed_in, until_expired
+from tests.live.streams import STREAMS, follows
 
 ENDED = (4403, "Forbidden: This sign-in has ended.")
 
-ends = pytest.mark.parametrize("end", ENDINGS.values(), ids=ENDINGS)
-follows = pytest.mark.parametrize("name", STREAMS)
 
 SEND = """
     mutation ($room: ID!, $body: String!) {
@@ -180,12 +176,9 @@ class TestAnAccessTokenThatExpires:
         self, served: Served, process: Process, ada: Person, cleo: Person
     ) -> None:
         room = await ada.make_room(cleo)
-        assert cleo.token is not None
-        cleo.token, _ = access_token(process.token_key, identify(process, cleo.token), 3)
+        expire_after(process, cleo, 3)
         client = await served.listener(cleo, TEXTS, room=room)
-        async with asyncio.timeout(PATIENCE):
-            while (await cleo.post("{ viewer { id } }")).status_code != 401:
-                await asyncio.sleep(0.02)
+        await until_expired(cleo)
         await ada.send(room, "Still heard")
         await hears(client, "Still heard")
         answer = await client.ask("{ viewer { user { id } } }")
@@ -197,8 +190,7 @@ class TestAnAccessTokenThatExpires:
         await client.settled()
 
     async def test_opens_no_connection(self, served: Served, process: Process, cleo: Person) -> None:
-        assert cleo.token is not None
-        cleo.token, _ = access_token(process.token_key, identify(process, cleo.token), -1)
+        expire_after(process, cleo, -1)
         client = await served.dial()
         await client.say(type="connection_init", payload=signed_in(cleo))
         assert await client.closed() == (4403, "Forbidden: The access token is not valid, or has expired.")

@@ -12,21 +12,16 @@ import pytest
 
 from resolvers import stream
 from resolvers.process import Process
-from resolvers.session import identify
-from resolvers.tokens import access_token
 from server.connections import Bounds
 from tests.cast import Person
 from tests.clients.npm import installed
-from tests.live.endings import ENDINGS, Ending
+from tests.live.endings import Ending, ends
 from tests.live.hold import Hold, cursor_of, has_read, reader
 from tests.live.phone import PATIENCE, Switchboard
-from tests.live.served import Served, signed_in
-from tests.live.streams import STREAMS
+from tests.live.served import Served, expire_after, signed_in, until_expired
+from tests.live.streams import STREAMS, follows
 from tests.sse.events import Events
 from tests.sse.events import stream as events_of
-
-ends = pytest.mark.parametrize("end", ENDINGS.values(), ids=ENDINGS)
-follows = pytest.mark.parametrize("name", STREAMS)
 
 
 def listening(
@@ -128,20 +123,16 @@ class TestASignInThatEnds:
 class TestAnAccessTokenThatExpires:
     async def test_cuts_no_stream(self, served: Served, process: Process, ada: Person, cleo: Person) -> None:
         room = await ada.make_room(cleo)
-        assert cleo.token is not None
-        cleo.token, _ = access_token(process.token_key, identify(process, cleo.token), 3)
+        expire_after(process, cleo, 3)
         async with listening(served, cleo, "viewerEvents", room) as events:
-            async with asyncio.timeout(PATIENCE):
-                while (await cleo.post("{ viewer { id } }")).status_code != 401:
-                    await asyncio.sleep(0.02)
+            await until_expired(cleo)
             await ada.send(room, "Still heard")
             await hears(events, "Still heard")
 
     @follows
     async def test_begins_none(self, served: Served, process: Process, ada: Person, cleo: Person, name: str) -> None:
         room = await ada.make_room(cleo)
-        assert cleo.token is not None
-        cleo.token, _ = access_token(process.token_key, identify(process, cleo.token), -1)
+        expire_after(process, cleo, -1)
         assert await refusal(lambda: listening(served, cleo, name, room)) == (401, ["UNAUTHENTICATED"])
 
     @pytest.mark.parametrize("bounds", [Bounds(seconds=0.2)])

@@ -22,10 +22,8 @@ from tests.ledger import Ledger
 from tests.live.endings import is_deactivated
 from tests.live.hold import Hold, cursor_of, has_read
 from tests.live.phone import Phone, Switchboard
-from tests.live.streams import STREAMS
+from tests.live.streams import STREAMS, follows
 from tests.live.test_events import Listener
-
-follows = pytest.mark.parametrize("name", STREAMS)
 
 
 async def follow(live: Switchboard, person: Person, room: str, name: str, after: str | None = None) -> Phone:
