@@ -2,9 +2,9 @@
 begins."""
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from tests.live.hold import Hold, cursor_of, has_read, reader
 from tests.live.phone import PATIENCE, Switchboard
 from tests.live.served import Served, expire_after, signed_in, until_expired
 from tests.live.streams import STREAMS, follows
-from tests.sse.events import Events
+from tests.sse.events import Events, played
 from tests.sse.events import stream as events_of
 
 
@@ -269,16 +269,7 @@ def clients() -> Path:
 class TestNpmsGraphqlSse:
     @pytest.fixture
     def play(self, served: Served, clients: Path) -> Callable[..., Awaitable[Any]]:
-        async def play(query: str, *more: str) -> Any:
-            pipe = asyncio.subprocess.PIPE
-            arguments = ("graphql-sse.mjs", f"http://{served.server.address}/graphql/stream", query, *more)
-            script = await asyncio.create_subprocess_exec("node", *arguments, cwd=clients, stdout=pipe, stderr=pipe)
-            async with asyncio.timeout(30):
-                out, said = await script.communicate()
-            assert script.returncode == 0, said.decode()
-            return json.loads(out)
-
-        return play
+        return partial(played, clients, served.server.address)
 
     @ends
     async def test_is_told_that_a_sign_in_has_ended(

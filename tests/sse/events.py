@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -44,3 +45,14 @@ async def stream(server: Server, query: str, **more: Any) -> AsyncIterator[Event
             request = client.stream("POST", url, json=body, headers=headers)
         async with request as response:
             yield Events(response)
+
+
+async def played(clients: Path, address: str, query: str, *more: str) -> Any:
+    """What npm's graphql-sse comes to see of a server's stream."""
+    pipe = asyncio.subprocess.PIPE
+    arguments = ("graphql-sse.mjs", f"http://{address}/graphql/stream", query, *more)
+    process = await asyncio.create_subprocess_exec("node", *arguments, cwd=clients, stdout=pipe, stderr=pipe)
+    async with asyncio.timeout(30):
+        out, said = await process.communicate()
+    assert process.returncode == 0, said.decode()
+    return json.loads(out)

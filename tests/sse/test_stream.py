@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from server.http.app import build_app
 from server.http.protocol import HttpProtocol
 from server.sse import outlet as outlets
 from tests.http.toy import GOOD_TOKEN, ToyEngine
-from tests.sse.events import stream
+from tests.sse.events import played, stream
 from tests.websocket.conftest import SECONDS, Server, serving, until
 from tests.websocket.toy import Feed, ToyStreams
 
@@ -259,16 +260,7 @@ async def test_when_the_server_stops_streams_end(server: Server, streams: ToyStr
 class TestNpmsGraphqlSse:
     @pytest.fixture
     def play(self, server: Server, clients: Path) -> Any:
-        async def play(query: str, *more: str) -> Any:
-            pipe = asyncio.subprocess.PIPE
-            arguments = ("graphql-sse.mjs", f"http://{server.address}/graphql/stream", query, *more)
-            process = await asyncio.create_subprocess_exec("node", *arguments, cwd=clients, stdout=pipe, stderr=pipe)
-            async with asyncio.timeout(30):
-                out, said = await process.communicate()
-            assert process.returncode == 0, said.decode()
-            return json.loads(out)
-
-        return play
+        return partial(played, clients, server.address)
 
     async def test_asks(self, play: Any) -> None:
         assert await play("{ hello }") == [{"data": {"hello": "hello world"}}, "complete"]
