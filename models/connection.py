@@ -24,6 +24,7 @@ from psycopg import (
     OperationalError,
     generators,
 )
+from psycopg.abc import PQGen
 from psycopg.rows import TupleRow
 from psycopg_pool import PoolTimeout
 
@@ -42,14 +43,27 @@ UNREACHABLE = (
 )
 
 
+class _Batch(AsyncPipeline):
+    def _exit_gen(self) -> PQGen[None]:
+        """End with a Sync and nothing after it. psycopg's own sends a Flush as well when the answer takes a while, and
+        a PgBouncer that has given the server back by then takes it again for the Flush, and for good."""
+        try:
+            self._enqueue_sync()
+            yield from self._communicate_gen()
+        finally:
+            yield from generators.send(self.pgconn)
+            yield from self._fetch_gen(flush=False)
+
+
 class Connection(AsyncConnection[TupleRow]):
-    _batch: AsyncPipeline | None = None
+    _batch: _Batch | None = None
 
     @asynccontextmanager
     async def batch(self) -> AsyncIterator[None]:
         """Statements in here are queued, and leave with the next one whose answer somebody waits for."""
-        async with self.pipeline() as pipeline:
-            self._batch = pipeline
+        assert self._pipeline is None, "batches don't nest"
+        self._pipeline = self._batch = _Batch(self)
+        async with self.pipeline():
             try:
                 yield
                 await self._drain()

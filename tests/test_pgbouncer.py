@@ -47,6 +47,7 @@ auth_type = trust
 auth_file = {folder}/users.txt
 pool_mode = transaction
 default_pool_size = 1
+query_wait_timeout = 10
 """
         )
         user = []
