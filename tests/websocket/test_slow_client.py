@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -35,6 +37,30 @@ async def wire(engine: ToyEngine, streams: ToyStreams, bounds: Bounds) -> Wire:
     wire.sent.clear()
     wire.taken.clear()
     return wire
+
+
+class Watch:
+    """Looks at a client whenever a test says so, instead of by the clock."""
+
+    def __init__(self) -> None:
+        self.next: Callable[[], None] | None = None
+
+    def look(self) -> None:
+        assert self.next is not None, "nothing waits for the client"
+        look, self.next = self.next, None
+        look()
+
+
+@pytest.fixture
+def watch(monkeypatch: pytest.MonkeyPatch) -> Watch:
+    watch = Watch()
+
+    def watch_over(self: Any) -> None:
+        if watch.next is None:
+            watch.next = partial(self._look, self._passed, self._unsent)
+
+    monkeypatch.setattr(outgoing.Outgoing, "_watch_over", watch_over)
+    return watch
 
 
 def give_all(feed: Feed, text: str = "") -> int:
@@ -305,38 +331,32 @@ async def test_an_end_that_waits_does_not_hit_the_next_of_that_id(wire: Wire, st
 
 
 async def test_a_client_that_takes_nothing_is_let_go(
-    engine: ToyEngine, streams: ToyStreams, monkeypatch: pytest.MonkeyPatch
+    wire: Wire, streams: ToyStreams, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outgoing, "STALLED", 0.05)
     monkeypatch.setattr("server.websocket.connection._FAREWELL", 0.05)
-    wire = Wire(engine, streams, Bounds())
-    wire.subscribe("1")
-    await until(lambda: bool(streams.feeds))
-    await wire.settled()
-    wire.taken.clear()
     for number in range(3):
         streams.feeds[0].give(number)
+    await wire.settled()
+    watch.look()
     await wire.ended()
     assert streams.feeds[0].closed == 1
 
 
-async def test_a_client_that_takes_a_little_is_not_let_go(
-    engine: ToyEngine, streams: ToyStreams, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(outgoing, "STALLED", 0.05)
-    wire = Wire(engine, streams, Bounds())
-    wire.subscribe("1")
-    await until(lambda: bool(streams.feeds))
-    await wire.settled()
-    wire.taken.clear()
-    for number in range(100):
-        streams.feeds[0].give(number)
+async def test_a_client_that_takes_a_little_is_not_let_go(wire: Wire, streams: ToyStreams, watch: Watch) -> None:
     for number in range(20):
-        await asyncio.sleep(0.01)
+        assert streams.feeds[0].give(number)
+    await wire.settled()
+    for number in range(19):
         await wire.take_one()
         assert wire.sent[-1]["payload"]["data"]["tick"] == number
-    assert not wire.task.done()
-    await wire.hang_up()
+        watch.look()
+        await wire.settled()
+        assert streams.feeds[0].closed == 0
+    watch.look()
+    await wire.settled()
+    assert streams.feeds[0].closed == 1
+    wire.taken.set()
+    await wire.ended()
 
 
 async def test_who_is_expelled_gets_nothing_that_waited(wire: Wire, streams: ToyStreams) -> None:
@@ -461,11 +481,9 @@ async def test_who_takes_nothing_of_what_went_straight_is_let_go(
 
 
 async def test_who_took_all_that_waited_before_is_not_let_go(
-    engine: ToyEngine, streams: ToyStreams, monkeypatch: pytest.MonkeyPatch
+    engine: ToyEngine, streams: ToyStreams, watch: Watch
 ) -> None:
     """However full the transport is whenever it is looked at."""
-    monkeypatch.setattr(outgoing, "STALLED", 0.05)
-    looks = []
 
     class Filled(Road):
         def write(self, frame: bytes) -> bool:
@@ -474,13 +492,7 @@ async def test_who_took_all_that_waited_before_is_not_let_go(
                 self.writable.clear()
             return written
 
-        @property
-        def unsent(self) -> int:  # type: ignore[override]
-            looks.append(None)
-            return 70_000
-
-        @unsent.setter
-        def unsent(self, _: int) -> None: ...
+        unsent = 70_000
 
     road = Filled()
     way = Wire(engine, streams, Bounds(), road)
@@ -491,10 +503,12 @@ async def test_who_took_all_that_waited_before_is_not_let_go(
     assert feed.give(0)
     road.writable.set()
     assert feed.give(1)
-    await until(lambda: len(looks) == 2)
-    assert feed.give(2)
+    watch.look()
     await way.settled()
     assert feed.closed == 0
+    watch.look()
+    await way.settled()
+    assert feed.closed == 1
     await way.hang_up()
 
 
