@@ -1,6 +1,6 @@
 """The seam between the entries that carry subscriptions and the hub that feeds them."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, Protocol
 
 from server.graphql.error import Told, told
@@ -24,6 +24,18 @@ class Unavailable(Exception):
     """Nothing can begin just now: a client tries again later."""
 
 
+class Results:
+    """Results of one stream that follow each other, given to many alike. What an entry makes of them for its clients it
+    makes once, and keeps here."""
+
+    __slots__ = ("made", "payloads", "size")
+
+    def __init__(self, payloads: Sequence[bytes]) -> None:
+        self.payloads = payloads
+        self.size = sum(map(len, payloads))  # bytes
+        self.made: dict[Hashable, bytes] = {}
+
+
 class Outlet(Protocol):
     """One subscription's way to its client. Nothing here but `room` waits; after an end nothing more is given."""
 
@@ -33,6 +45,9 @@ class Outlet(Protocol):
         False: the client is so far behind that there is no room. The outlet has then ended the subscription itself,
         with an error that tells to resume.
         """
+
+    def next_all(self, results: Results) -> bool:
+        """Give several results, where all of them can go at once. False: nothing was given; `next` gives each."""
 
     def complete(self) -> None:
         """The stream has come to its end."""

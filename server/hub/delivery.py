@@ -30,7 +30,7 @@ from server.graphql.execution import encoded, executed
 from server.graphql.payload import encode
 from server.hub.allowance import FEW, READ, VALUE
 from server.hub.roster import Group, Roster
-from server.hub.subscriber import Listener, Outcome, Subscriber
+from server.hub.subscriber import Given, Listener, Outcome, Run, Subscriber
 
 # How many results are given before others may run; and to one user how many bytes, too: their sockets are bounded, and
 # none is written to the wire while nobody else runs.
@@ -67,8 +67,8 @@ class Way(Protocol):
     def owed(self, subscribers: Iterable[Subscriber], position: int) -> list[Subscriber]:
         """Those to whom an event is still to be given."""
 
-    def give(self, subscriber: Subscriber, at: Position, outcome: Outcome) -> None:
-        """Hand over what an event is to a subscriber."""
+    def give(self, subscriber: Subscriber, run: Run) -> None:
+        """Hand over what events are to a subscriber."""
 
     def charge(self, takers: Collection[Subscriber], work: int) -> None:
         """These, of few users, have shared a result that took so much work."""
@@ -115,7 +115,15 @@ class Due:
     groups: list[tuple[Group, list[Subscriber]]]
 
 
-Given = list[tuple[Subscriber, Outcome]]
+Outcomes = list[tuple[Subscriber, Outcome]]
+
+
+@dataclass(slots=True)
+class Theirs:
+    """What is there for one user."""
+
+    subscribers: dict[Subscriber, list[Given]] = field(default_factory=dict)
+    results: int = 0
 
 
 class Handful:
@@ -125,35 +133,37 @@ class Handful:
         self._way = way
         self._together = way.together
         self._counts = counts
-        self._by_user: dict[UUID, list[tuple[Position, Subscriber, Outcome]]] = {}
-        # The same lists, found faster.
-        self._by_listener: dict[Listener, list[tuple[Position, Subscriber, Outcome]]] = {}
+        self._by_user: dict[UUID, Theirs] = {}
+        # The same, found faster.
+        self._by_listener: dict[Listener, Theirs] = {}
         self._size = self._most = 0
-        self._mixed = False
         self._bytes = 0
         self._since = 0.0
         self._turn = asyncio.Lock()
         self._timer: asyncio.TimerHandle | None = None
         self._hurrying: asyncio.Task[None] | None = None
 
-    def add(self, at: Position, outcomes: Given, *, groups: int) -> None:
-        """`groups`: of so many are those to whom the event is something."""
+    def add(self, at: Position, outcomes: Outcomes) -> None:
         if not outcomes:
             return
-        self._mixed |= groups > 1
         if not self._by_user:
             self._since = time.monotonic()
             self._timer = asyncio.get_running_loop().call_later(self._together.seconds, self._hurry)
+        given = {id(outcome): (at, outcome) for _, outcome in outcomes}
         for subscriber, outcome in outcomes:
             listener = subscriber.listener
             theirs = self._by_listener.get(listener)
             if theirs is None:
-                theirs = self._by_listener[listener] = self._by_user.setdefault(listener.user_id, [])
-            theirs.append((at, subscriber, outcome))
-            if len(theirs) > self._most:
-                self._most = len(theirs)
+                theirs = self._by_listener[listener] = self._by_user.setdefault(listener.user_id, Theirs())
+            run = theirs.subscribers.get(subscriber)
+            if run is None:
+                run = theirs.subscribers[subscriber] = []
+            run.append(given[id(outcome)])
+            theirs.results += 1
+            if theirs.results > self._most:
+                self._most = theirs.results
         self._size += len(outcomes)
-        payloads = {id(outcome.payload): outcome.payload for _, outcome in outcomes}
+        payloads = {id(outcome.payload): outcome.payload for _, outcome in given.values()}
         self._bytes += sum(len(payload or b"") for payload in payloads.values())
 
     @property
@@ -197,25 +207,27 @@ class Handful:
         if self._timer is not None:
             self._timer.cancel()
         users, much = list(self._by_user.values()), self._most >= self._together.of_one
-        mixed, self._mixed = self._mixed, False
         self._by_user, self._by_listener, self._size, self._most, self._bytes = {}, {}, 0, 0, 0
         random.shuffle(users)  # nothing secret hangs on it
-        give = self._way.give
+        runs: dict[tuple[int, ...], Run] = {}
         given = 0
-        for outcomes_of_user in users:
+        for theirs in users:
             results = size = 0
-            if mixed:
-                outcomes_of_user.sort(key=_in_own_order)
-            for at, subscriber, outcome in outcomes_of_user:
+            for subscriber in sorted(theirs.subscribers, key=_number):
+                mine = theirs.subscribers[subscriber]
+                alike = tuple(map(id, mine))
+                run = runs.get(alike)
+                if run is None:
+                    run = runs[alike] = Run(mine)
                 if not (subscriber.ended or subscriber.paused):
-                    give(subscriber, at, outcome)
-                    self._counts.deliveries += outcome.payload is not None
-                results += 1
-                size += len(outcome.payload or b"")
+                    self._way.give(subscriber, run)
+                    self._counts.deliveries += run.count
+                results += len(mine)
+                size += run.size
                 if results >= _BREATH or size >= _BREATH_BYTES:
                     results = size = 0
                     await asyncio.sleep(0)
-            given += len(outcomes_of_user)
+            given += theirs.results
             if given >= _BREATH:
                 given = 0
                 await asyncio.sleep(0)
@@ -224,9 +236,8 @@ class Handful:
             await asyncio.sleep(0)
 
 
-def _in_own_order(given: tuple[Position, Subscriber, Outcome]) -> tuple[int, int]:
-    at, subscriber, _ = given
-    return at.position, subscriber.number
+def _number(subscriber: Subscriber) -> int:
+    return subscriber.number
 
 
 class Delivery:
@@ -289,7 +300,7 @@ class Delivery:
                 await handful.hand_out()
                 for subscriber in roster.of_session(event.session_id):
                     subscriber.end(End.SIGNED_OUT)
-            outcomes: Given = []
+            outcomes: Outcomes = []
             cut = False
             for group, subscribers in each.groups:
                 cut = way.cuts_events and bool(outcomes) and way.is_over(began)
@@ -305,7 +316,7 @@ class Delivery:
                     self._counts.put_off += len(late)
                     for subscriber in late:
                         way.put_off(subscriber, group.executor, before)
-            handful.add(event.at, outcomes, groups=len(each.groups))
+            handful.add(event.at, outcomes)
             if cut:
                 break
             before = event.at
@@ -411,7 +422,7 @@ class Delivery:
         group: Group,
         hearing: Sequence[Subscriber],
         way: Way,
-        outcomes: Given,
+        outcomes: Outcomes,
     ) -> list[Subscriber]:
         """Add what each of them is to be given: one execution for all whose result is the same. Those for whom nothing
         was executed, since their users have spent their allowance."""

@@ -22,7 +22,7 @@ from server import fault
 from server.hub.allowance import SECONDS, Allowance, Stretch
 from server.hub.delivery import Counts, Delivery, Together
 from server.hub.roster import Roster
-from server.hub.subscriber import Outcome, Subscriber
+from server.hub.subscriber import Run, Subscriber
 from server.hub.turns import Lane, Turns
 
 log = logging.getLogger("parley.hub")
@@ -239,10 +239,15 @@ class _Page:
     def owed(self, subscribers: Iterable[Subscriber], position: int) -> list[Subscriber]:
         return [each for each in subscribers if each.is_owed(position)]
 
-    def give(self, subscriber: Subscriber, at: Position, outcome: Outcome) -> None:
+    def give(self, subscriber: Subscriber, run: Run) -> None:
         if subscriber.outlet.full:
             subscriber.paused = True
-        if not subscriber.paused:
+        if subscriber.paused or subscriber.give_all(run):
+            return
+        for at, outcome in run.given:
+            if subscriber.outlet.full:
+                subscriber.paused = True
+                return
             subscriber.give(at, outcome)
 
     def charge(self, takers: Collection[Subscriber], work: int) -> None:

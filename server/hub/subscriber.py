@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from resolvers.stream import End, Seat, Topic
 from resolvers.tokens import Named
 from resolvers.viewer import Viewer
 from server.graphql import error
-from server.graphql.streams import Outlet
+from server.graphql.streams import Outlet, Results
 
 _numbers = itertools.count()
 
@@ -24,6 +24,23 @@ class Outcome(NamedTuple):
 
     payload: bytes | None
     end: End | None = None
+
+
+Given = tuple[Position, Outcome]
+
+
+class Run:
+    """What several events that follow each other are to many subscribers alike."""
+
+    __slots__ = ("count", "given", "results", "size")
+
+    def __init__(self, given: Sequence[Given]) -> None:
+        self.given = given
+        payloads = [outcome.payload for _, outcome in given if outcome.payload is not None]
+        self.count = len(payloads)
+        self.size = sum(map(len, payloads))
+        goes_on = self.count == len(given) > 1 and given[-1][1].end is None
+        self.results = Results(payloads) if goes_on else None
 
 
 class Key(NamedTuple):
@@ -90,7 +107,7 @@ class Subscriber(AsyncIterator[Any]):
         self.since = Position(0, 0)
         self.live = False
         self.paused = False
-        self.waiting: list[tuple[Position, Outcome]] | None = None
+        self.waiting: list[Given] | None = None
         self.judged: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._ended = False
         self._on_end: list[Callable[[Subscriber], None]] = []
@@ -139,6 +156,15 @@ class Subscriber(AsyncIterator[Any]):
         self.at = at
         if outcome.end is not None:
             self.end(outcome.end)
+
+    def give_all(self, run: Run) -> bool:
+        """Hand over several events, where its client can be given all of them at once. False: nothing was given."""
+        if run.results is None or self._ended or run.given[0][0].position <= self.at.position:
+            return False
+        if not self.outlet.next_all(run.results):
+            return False
+        self.at = run.given[-1][0]
+        return True
 
     def go_live(self, at: Position) -> None:
         """Everything up to this event has been given; what has happened since comes now, and then the rest as it

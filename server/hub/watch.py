@@ -30,7 +30,7 @@ from server.hub.allowance import Allowance, Stretch
 from server.hub.delivery import Counts, Delivery, Together
 from server.hub.replay import Replay
 from server.hub.roster import Roster
-from server.hub.subscriber import Listener, Outcome, Subscriber
+from server.hub.subscriber import Listener, Run, Subscriber
 from server.hub.turns import Turns
 
 log = logging.getLogger("parley.hub")
@@ -302,11 +302,13 @@ class _Live:
     def owed(self, subscribers: Iterable[Subscriber], position: int) -> list[Subscriber]:
         return [each for each in subscribers if each.is_owed_live(position)]
 
-    def give(self, subscriber: Subscriber, at: Position, outcome: Outcome) -> None:
+    def give(self, subscriber: Subscriber, run: Run) -> None:
         if subscriber.live:
-            subscriber.give(at, outcome)
+            if not subscriber.give_all(run):
+                for at, outcome in run.given:
+                    subscriber.give(at, outcome)
         elif subscriber.waiting is not None:
-            subscriber.waiting.append((at, outcome))
+            subscriber.waiting.extend(run.given)
 
     def charge(self, takers: Collection[Subscriber], work: int) -> None:
         self._allowance.charge({subscriber.listener.user_id for subscriber in takers}, work)

@@ -9,7 +9,7 @@ from starlette.types import Send
 from server.connections import Backlog
 from server.graphql.error import Told, told
 from server.graphql.payload import encode
-from server.graphql.streams import TOO_LARGE, TOO_SLOW
+from server.graphql.streams import TOO_LARGE, TOO_SLOW, Results
 
 # A proxy that hears nothing for so long may think that the connection is dead, in seconds.
 KEEP_ALIVE = 12.0
@@ -51,6 +51,9 @@ class EventOutlet:
         else:
             self._put(_next(payload))
         return not self._over
+
+    def next_all(self, results: Results) -> bool:  # noqa: ARG002
+        return False  # what is given one by one leaves in one piece all the same
 
     def result(self, payload: bytes) -> None:
         """The only result. It fits always."""

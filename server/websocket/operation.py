@@ -7,7 +7,7 @@ from typing import Any
 
 from server import fault
 from server.graphql.error import Told
-from server.graphql.streams import TOO_LARGE, TOO_SLOW, Stream
+from server.graphql.streams import TOO_LARGE, TOO_SLOW, Results, Stream
 from server.websocket.frame import Frames
 from server.websocket.outgoing import Outgoing
 
@@ -45,6 +45,9 @@ class Operation:
             return True
         self.error([TOO_SLOW if self._outgoing.holds(frame) else TOO_LARGE])
         return False
+
+    def next_all(self, results: Results) -> bool:
+        return not self.over and self._outgoing.pass_on(results, self._frames)
 
     def result(self, payload: bytes) -> None:
         """Give the only result. It fits always: there are no more of them than operations at once."""

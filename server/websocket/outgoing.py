@@ -16,6 +16,7 @@ from typing import Protocol
 from starlette.types import Send
 
 from server.connections import Backlog
+from server.graphql.streams import Results
 from server.websocket import frame as frames
 from server.websocket.closing import Close
 from server.websocket.protocol import Straight
@@ -121,6 +122,18 @@ class Outgoing:
             self._loop.call_soon(self._stalled)  # not from here: who speaks would be ended in the middle of it
         self._watch_over()
         self._rouse()
+
+    def pass_on(self, results: Results, of: frames.Frames) -> bool:
+        """Give several results to the transport in one piece. False: it takes none, or not all of them at once."""
+        straight = self._straight
+        if straight is None or self._over or not self._idle or self._backlog.is_full_for(0):
+            return False
+        if results.size > min(_SMALL, self._most_bytes) or not straight.pass_on(of.all(results)):
+            return False
+        self._passed += len(results.payloads)
+        if not straight.writable.is_set():
+            self._watch_over()
+        return True
 
     def silence(self, sender_id: str) -> None:
         """Send nothing any more of what waits under that id."""

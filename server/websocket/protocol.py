@@ -19,6 +19,7 @@ from websockets.http11 import Request
 from websockets.protocol import State
 
 from server.websocket.closing import FLOOD, TRY_AGAIN
+from server.websocket.frame import head
 from server.websocket.pace import BURST, PIECE, REFILL, lane_of
 
 EXTENSION = "parley.frames"
@@ -49,6 +50,9 @@ class Straight(Protocol):
 
     def write(self, frame: bytes) -> bool:
         """Write a frame of text, in UTF-8. False: not now, or not any more; `send` waits, or tells."""
+
+    def pass_on(self, frames: bytes) -> bool:
+        """Write several frames, with their heads. False: none of them."""
 
     def charge(self, messages: int) -> None:
         """What was heard last takes as much as so many messages."""
@@ -95,7 +99,13 @@ class SocketProtocol(WebSocketsSansIOProtocol):
     def write(self, frame: bytes) -> bool:
         if not self.writable.is_set() or self.close_sent or self.transport.is_closing():
             return False
-        self.transport.write(_head(len(frame)) + frame)
+        self.transport.write(head(len(frame)) + frame)
+        return True
+
+    def pass_on(self, frames: bytes) -> bool:
+        if not self.writable.is_set() or self.close_sent or self.transport.is_closing():
+            return False
+        self.transport.write(frames)
         return True
 
     def shutdown(self) -> None:
@@ -223,12 +233,3 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.close_sent = True
             self.transport.close()
             self.leave()
-
-
-def _head(length: int) -> bytes:
-    """A whole message of text, not masked (RFC 6455 §5.2)."""
-    if length < 126:
-        return bytes((0x81, length))
-    if length < 65_536:
-        return b"\x81\x7e" + length.to_bytes(2, "big")
-    return b"\x81\x7f" + length.to_bytes(8, "big")

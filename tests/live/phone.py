@@ -8,7 +8,7 @@ from typing import Any
 
 from server.graphql.asked import Asked
 from server.graphql.execution import Execution
-from server.graphql.streams import Rejected
+from server.graphql.streams import Rejected, Results
 from server.hub.hub import Hub
 from server.hub.subscriber import Subscriber
 from tests.cast import Person
@@ -42,6 +42,13 @@ class Phone:
             return False
         self.payloads.append(payload)
         self._changed.set()
+        return True
+
+    def next_all(self, results: Results) -> bool:
+        if self.most is not None and len(self.payloads) + len(results.payloads) > self.most:
+            return False
+        for payload in results.payloads:
+            self.next(payload)
         return True
 
     def complete(self) -> None:

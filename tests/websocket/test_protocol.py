@@ -10,7 +10,8 @@ from starlette.applications import Starlette
 from websockets.frames import Frame, Opcode
 
 from server.connections import Bounds
-from server.websocket.protocol import SocketProtocol, _head
+from server.websocket.frame import head
+from server.websocket.protocol import SocketProtocol
 from tests.websocket.conftest import SECONDS, Client, Dial, Server, serving, until
 from tests.websocket.toy import Feed, ToyStreams
 from tests.websocket.wire import HANDSHAKE, SUBSCRIBE, said
@@ -217,7 +218,7 @@ async def test_a_frame_of_any_length_goes_straight(client: Client, streams: ToyS
 @pytest.mark.parametrize("length", [0, 125, 126, 65_535, 65_536])
 def test_a_frame_is_as_short_as_can_be(length: int) -> None:
     payload = b"x" * length
-    assert _head(length) + payload == Frame(Opcode.TEXT, payload).serialize(mask=False)
+    assert head(length) + payload == Frame(Opcode.TEXT, payload).serialize(mask=False)
 
 
 async def test_frames_keep_their_order_whichever_way_they_go(dial: Dial, streams: ToyStreams) -> None:
