@@ -317,6 +317,8 @@ class Delivery:
                     for subscriber in late:
                         way.put_off(subscriber, group.executor, before)
             handful.add(event.at, outcomes)
+            if len(outcomes) >= _BREATH:
+                await asyncio.sleep(0)
             if cut:
                 break
             before = event.at

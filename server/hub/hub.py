@@ -15,7 +15,6 @@ from models.event import Position
 from resolvers import stream
 from resolvers.errors import Unauthenticated
 from resolvers.process import Process
-from resolvers.session import authenticate
 from resolvers.snapshot import Snapshot
 from resolvers.stream import Topic
 from resolvers.tokens import Named
@@ -26,6 +25,7 @@ from server.graphql.execution import Execution, Prepared, source_of
 from server.graphql.streams import Outlet, Rejected, Unavailable
 from server.hub.delivery import Counts
 from server.hub.kept import Kept
+from server.hub.signed_in import SignedIn
 from server.hub.subscriber import Key, Subscriber
 from server.hub.turns import Turns
 from server.hub.watch import Watch
@@ -58,6 +58,7 @@ class Hub:
         self._entering = asyncio.Lock()
         self._turns = Turns(REPLAYS)
         self._kept = Kept()
+        self._signed_in = SignedIn(process)
         self._sweeping: asyncio.Task[None] | None = None
         self._ending: set[asyncio.Task[None]] = set()
 
@@ -72,6 +73,7 @@ class Hub:
             for workspace_id in list(self._watches):
                 self._unwatch(workspace_id)
         await asyncio.gather(*self._ending)
+        await self._signed_in.close()
 
     async def verify(self, who: Named) -> None:
         """
@@ -79,11 +81,7 @@ class Hub:
             Unauthenticated: the sign-in has ended.
         """
 
-        async def read(ask: Any) -> Any:
-            async with self._process.pool.connection() as connection:
-                return await ask(connection)
-
-        await authenticate(read, who)
+        await self._signed_in.see(who)
 
     async def subscribe(self, prepared: Prepared, who: Named | None, outlet: Outlet) -> Subscriber:
         """Begin to feed an outlet. When this returns the subscriber has its position.

@@ -39,7 +39,7 @@ NEAR = 999
 _PAUSE = 0.5
 
 # How much of a page is handed out at once: whoever has not room for it is brought up alone, as they take it.
-TOGETHER = Together(results=100_000, of_one=100_000, seconds=0.1)
+TOGETHER = Together(results=500_000, of_one=100_000, seconds=0.5)
 
 # How long a page may take, in seconds, before the next one in its turn; and where nobody waits for a turn.
 PAGE_SECONDS = 0.25
