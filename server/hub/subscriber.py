@@ -39,8 +39,8 @@ class Run:
         payloads = [outcome.payload for _, outcome in given if outcome.payload is not None]
         self.count = len(payloads)
         self.size = sum(map(len, payloads))
-        goes_on = self.count == len(given) > 1 and given[-1][1].end is None
-        self.results = Results(payloads) if goes_on else None
+        goes_on = all(outcome.payload is not None and outcome.end is None for _, outcome in given)
+        self.results = Results(payloads) if goes_on and self.count > 1 else None
 
 
 class Key(NamedTuple):

@@ -10,6 +10,7 @@ from server.hub.delivery import Together
 from tests.cast import Person
 from tests.live.hold import Hold
 from tests.live.phone import Phone, Switchboard
+from tests.live.streams import STREAMS
 
 MESSAGES = 10
 
@@ -82,3 +83,28 @@ async def test_what_a_batch_holds_for_a_socket_is_handed_over_together(
     for phone in phones:
         await phone.has(*map(str, range(MESSAGES)))
         assert len(set(phone.given_in)) == writes
+
+
+async def test_a_departure_ends_the_stream_amid_what_is_handed_over_together(
+    live: Switchboard, ada: Person, ben: Person, cleo: Person, rounds: Rounds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is added again in the same batch has to subscribe again."""
+    monkeypatch.setattr("server.hub.watch._Live.together", Together(1_000, 1_000, 60))
+    room = await ada.make_room(ben, cleo)
+    leaver, witness = Watched(rounds), Watched(rounds)
+    for person, phone in ((cleo, leaver), (ben, witness)):
+        await live.call(person, room, query=STREAMS["roomEvents"], phone=phone)
+    held = Hold(monkeypatch, stream, "read_on")
+    await ada.send(room, "0")
+    await held.reached.wait()
+    await ada.send(room, "1")
+    await ada.done("removeParticipant", {"roomId": room, "userId": cleo.id})
+    await ada.done("addParticipants", {"roomId": room, "userIds": [cleo.id]})
+    await ada.send(room, "2")
+    held.let_go()
+    await witness.until(lambda phone: len(phone.payloads) == 5)
+    assert len(set(witness.given_in)) == 1, "in one handful"
+    await leaver.until(lambda phone: phone.ended is not None)
+    assert leaver.ended == "complete"
+    # What came before belongs to a membership that is over; what comes behind, to one that it knows nothing of.
+    assert [each["data"]["roomEvents"]["__typename"] for each in leaver.told] == ["RoomLeft"]
