@@ -39,7 +39,7 @@ log = logging.getLogger("parley.hub")
 BATCH = 200
 
 # How much it hands out at once.
-TOGETHER = Together(results=20_000, of_one=400, seconds=0.01)
+TOGETHER = Together(results=20_000, of_one=500, seconds=0.01)
 
 # How long, in seconds, it delivers them by one snapshot.
 BATCH_SECONDS = 0.25
