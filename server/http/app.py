@@ -7,8 +7,8 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.routing import BaseRoute, Route, WebSocketRoute
-from starlette.types import Lifespan
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Lifespan, Receive, Scope, Send
 
 from server.connections import Bounds, Service
 from server.graphql.execution import Execution
@@ -21,6 +21,20 @@ from server.http.navigation import Navigation, Page
 from server.http.plain import http_error
 from server.sse.endpoint import EventStream
 from server.websocket.entry import GraphQLSocket
+
+
+class Application(Starlette):
+    """Sockets come to their endpoint past Starlette, whose stack would stay in memory with each of them."""
+
+    def __init__(self, socket: ASGIApp, **options: Any) -> None:
+        super().__init__(**options)
+        self._socket = socket
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket" and scope["path"] == f"{scope.get('root_path', '')}/graphql":
+            await self._socket(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 def build_app(
@@ -56,10 +70,10 @@ def build_app(
                 yield state
                 await mutations.finish()
 
-    made = Starlette(
+    made = Application(
+        GraphQLSocket(service, allowed_origins),
         routes=[
             Route("/graphql", graphql if page is None else Navigation(graphql, page)),
-            WebSocketRoute("/graphql", GraphQLSocket(service, allowed_origins)),
             Route("/graphql/stream", EventStream(service)),
             Route("/healthz", healthz),
             Route("/readyz", readyz(ready)),
