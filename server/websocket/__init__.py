@@ -4,5 +4,6 @@ entry       who is let in                             connection  one socket, fr
 message     what a client may say                     frame       what it is told, as bytes
 operation   one operation's way to its client         outgoing    the bounded queue of one socket, and its writer
 pongs       answers to pings, in their turn           closing     why a socket is closed
-protocol    uvicorn's, with a straight way out    pace        turns of who says very much
+protocol    uvicorn's, with a straight way out        pace        turns of who says very much
+idle        a queue and an event that take little
 """

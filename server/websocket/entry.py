@@ -44,12 +44,14 @@ class GraphQLSocket:
             await send({"type": "websocket.accept"})
             await _close(send, NOT_ACCEPTABLE)
         else:
+            straight = scope.get("extensions", {}).get(EXTENSION, {}).get("straight")
             await send({"type": "websocket.accept", "subprotocol": PROTOCOL})
+            # Whoever has called keeps it as long as the socket is there, with all headers.
+            scope.clear()
             if not self._service.open():
                 await _close(send, TOO_MANY)
                 return
             try:
-                straight = scope.get("extensions", {}).get(EXTENSION, {}).get("straight")
                 await Connection(self._service, receive, send, straight).run()
             finally:
                 self._service.close()

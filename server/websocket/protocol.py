@@ -7,7 +7,6 @@ pings, where uvicorn keeps one for each without end. And whoever reads slowly is
 This leans on the inside of the version of uvicorn that is pinned. Under another server all works by `send`.
 """
 
-import asyncio
 import contextlib
 import socket
 from asyncio import BaseTransport
@@ -20,6 +19,7 @@ from websockets.protocol import State
 
 from server.websocket.closing import FLOOD, TRY_AGAIN
 from server.websocket.frame import head
+from server.websocket.idle import Gate, Inbox
 from server.websocket.pace import BURST, PIECE, REFILL, lane_of
 
 EXTENSION = "parley.frames"
@@ -37,11 +37,17 @@ _UNSENT = 131_072
 _FLUSH = 5.0
 
 
+class Writable(Protocol):
+    def is_set(self) -> bool: ...
+
+    async def wait(self) -> object: ...
+
+
 class Straight(Protocol):
     """The way past `send`."""
 
     @property
-    def writable(self) -> asyncio.Event:
+    def writable(self) -> Writable:
         """Set while the transport keeps little of what was written to it."""
 
     @property
@@ -63,19 +69,73 @@ class Straight(Protocol):
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
-    _pong = b""
-    _second = 0.0
-    _counted = 0
-    _flooded = False
-    # How many messages are free, and when that was so; how many came; what waits for a turn, and whether in the lane.
-    _free, _then = float(BURST), 0.0
-    _said = 0
-    _held: bytearray
-    _in_lane = False
+    # With uvicorn's own, which are more than Python keeps without a dict for each object, of 1.6 kB.
+    __slots__ = (
+        "_counted",
+        "_flooded",
+        "_free",
+        "_held",
+        "_in_lane",
+        "_pong",
+        "_said",
+        "_second",
+        "_then",
+        "app",
+        "app_state",
+        "asgi_version",
+        "client",
+        "close_sent",
+        "close_timeout",
+        "close_timer",
+        "config",
+        "conn",
+        "connections",
+        "curr_msg_data_type",
+        "default_headers",
+        "disconnected",
+        "frames",
+        "handshake_complete",
+        "handshake_initiated",
+        "initial_response",
+        "last_ping_rtt",
+        "logger",
+        "loop",
+        "pending_ping_payload",
+        "ping_interval",
+        "ping_sent_at",
+        "ping_timeout",
+        "ping_timer",
+        "pong_timer",
+        "queue",
+        "read_paused",
+        "request",
+        "response",
+        "root_path",
+        "scheme",
+        "scope",
+        "server",
+        "tasks",
+        "transport",
+        "writable",
+    )
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.queue = Inbox()  # type: ignore[assignment]
+        self.writable = Gate()  # type: ignore[assignment]
+        self._pong = b""
+        self._second = 0.0
+        self._counted = 0
+        self._flooded = False
+        # How many messages are free, and when that was so; how many came; what waits for a turn, and whether in the
+        # lane.
+        self._free, self._then = float(BURST), 0.0
+        self._said = 0
+        self._held = bytearray()
+        self._in_lane = False
 
     def connection_made(self, transport: BaseTransport) -> None:
         super().connection_made(transport)
-        self._held = bytearray()
         raw = transport.get_extra_info("socket")
         if raw is not None and hasattr(socket, "TCP_NOTSENT_LOWAT"):
             # What the kernel takes and does not send yet stands before every ping, and nothing tells how much it is.
@@ -87,6 +147,12 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         if not self.transport.is_closing():
             # The application's task has been made, and has not begun.
             self.scope["extensions"][EXTENSION] = {"straight": self}
+
+    def start_keepalive(self) -> None:
+        """It is accepted. What the client said to be let in would stay with the socket, here and in the parser."""
+        super().start_keepalive()
+        self.request.headers.clear()
+        del self.request, self.response
 
     @property
     def unsent(self) -> int:
