@@ -1,7 +1,7 @@
 """One socket, from `connection_init` to its end.
 
-Three tasks and what operations run in: one reads, one writes (`outgoing`), and the server's own waits for the first of
-them to end. What the reader does with a message never waits, except where a client would else fill the memory.
+It reads in the server's own task, and begins another to write (`outgoing`) when something has to wait first: an idle
+socket is one task. What the reader does with a message never waits, except where a client would else fill the memory.
 
 Order: a subscription has its position before its client can learn that it is subscribed. So whatever comes behind a
 `subscribe` and could show what has happened since (an operation's result, a pong) waits until the stream has begun.
@@ -74,42 +74,46 @@ class Connection:
             most_frames=bounds.frames,
             most_bytes=bounds.bytes,
             backlog=service.backlog,
-            stalled=lambda: self.close(TRY_AGAIN),
+            stalled=self._stalled,
+            wanted=self._begin_to_write,
         )
         self._pongs = Pongs(self._outgoing.append)
         self._operations: dict[str, Operation] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        # Lists, because they are mostly empty: a set takes 0.2 kB all the same.
+        self._tasks: list[asyncio.Task[None]] = []
+        self._mutating: list[asyncio.Task[None]] = []
+        self._beginning: list[asyncio.Task[None]] = []
         self._querying = asyncio.Semaphore(_QUERIES)
-        self._mutating: set[asyncio.Task[None]] = set()
-        self._beginning: set[asyncio.Task[None]] = set()
         self._asked: dict[asyncio.Task[None] | Operation, int] = {}  # by whom a message is kept, and how long it is
-        self._initialised = self._acknowledged = self._closing = False
+        self._initialised = self._acknowledged = self._closing = self._interrupted = False
         self._viewer: Any | None = None
         self._user: Hashable | None = None
-        self._reader: asyncio.Task[None] | None = None
+        self._reader: asyncio.Task[None] | None = None  # while it reads
+        self._writer: asyncio.Task[None] | None = None
+        self._hurrying: asyncio.TimerHandle | None = None
 
     async def run(self) -> None:
         """Until the socket is closed, by whomever."""
         bounds, loop = self._service.bounds, asyncio.get_running_loop()
-        timers = loop.call_later(bounds.init_seconds, self._hurry), loop.call_later(bounds.seconds, self._retire)
-        writer = asyncio.create_task(self._write())
-        self._reader = asyncio.create_task(self._read())
+        self._hurrying = loop.call_later(bounds.init_seconds, self.close, TOO_LATE)
+        retiring = loop.call_later(bounds.seconds, self._retire)
         try:
-            await asyncio.wait((self._reader, writer), return_when=asyncio.FIRST_COMPLETED)
-            if self._closing:
-                await asyncio.wait((writer,), timeout=_FAREWELL)
+            await self._read()
+            if self._closing and self._writer is not None:
+                await asyncio.wait((self._writer,), timeout=_FAREWELL)
         finally:
             self._closing = True
-            for timer in timers:
-                timer.cancel()
+            self._stop_hurrying()
+            retiring.cancel()
             self._leave()
-            ending = {self._reader, writer, *self._tasks}
+            ending = [*self._tasks] if self._writer is None else [*self._tasks, self._writer]
             for task in ending:
                 task.cancel()
             if self._straight is not None:
                 self._straight.leave()
             try:
-                await asyncio.wait(ending, timeout=_FAREWELL)
+                if ending:
+                    await asyncio.wait(ending, timeout=_FAREWELL)
             finally:
                 # Not before: a user who is closed again and again would have any number of sockets on their way out.
                 if self._user is not None:
@@ -121,8 +125,7 @@ class Connection:
             self._closing = True
             self._leave()
             self._outgoing.close(close)
-            if self._reader is not None:
-                self._reader.cancel()
+            self._stop_reading()
 
     def _leave(self) -> None:
         """Let go of everything that runs for this client, except its mutations."""
@@ -131,13 +134,25 @@ class Connection:
         self._pongs.cancel()
         self._outgoing.stop()
 
-    def _hurry(self) -> None:
-        if not self._initialised:
-            self.close(TOO_LATE)
+    def _stop_reading(self) -> None:
+        if self._reader is not None and self._reader is not asyncio.current_task() and not self._interrupted:
+            self._interrupted = True
+            self._reader.cancel()
+
+    def _stop_hurrying(self) -> None:
+        if self._hurrying is not None:
+            self._hurrying.cancel()
+            self._hurrying = None
+
+    def _stalled(self) -> None:
+        self.close(TRY_AGAIN)
 
     def _retire(self) -> None:
         """A client asks for its token again when it connects anew."""
         self.close(forbidden("This connection has lived its time."))
+
+    def _begin_to_write(self) -> None:
+        self._writer = asyncio.create_task(self._write())
 
     async def _write(self) -> None:
         try:
@@ -146,8 +161,21 @@ class Connection:
             pass
         except Exception as raised:
             fault.record(log, raised, "when a socket was written to")
+        self._stop_reading()
 
     async def _read(self) -> None:
+        self._reader = task = asyncio.current_task()
+        assert task is not None
+        try:
+            await self._read_on()
+        except asyncio.CancelledError:
+            # By `_stop_reading`, or by the server, which stops; or by both.
+            if not self._interrupted or task.uncancel():
+                raise
+        finally:
+            self._reader = None
+
+    async def _read_on(self) -> None:
         turn = time.monotonic()
         try:
             while not self._closing:
@@ -156,6 +184,7 @@ class Connection:
                 if event["type"] == "websocket.disconnect":
                     return
                 self._hear(event.get("text"))
+                del event  # it would be kept until the next one comes
                 if time.monotonic() - turn > _TURN:
                     await asyncio.sleep(0)
                     turn = time.monotonic()
@@ -170,7 +199,7 @@ class Connection:
         await self._pongs.room()
         # Those that the client has completed don't count as its operations any more, but still take their time to end.
         if len(self._tasks) + len(self._mutating) >= 2 * self._service.bounds.operations:
-            await asyncio.wait(self._tasks | self._mutating, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((*self._tasks, *self._mutating), return_when=asyncio.FIRST_COMPLETED)
 
     def _hear(self, text: str | None) -> None:
         if text is None:
@@ -198,6 +227,7 @@ class Connection:
             self.close(TWICE)
             return
         self._initialised = True
+        self._stop_hurrying()
         try:
             viewer = self._service.execution.identify(_authorization(payload))
         except Exception as raised:
@@ -257,7 +287,7 @@ class Connection:
             self._outgoing,
             length=length,
             ended=self._forget,
-            expel=lambda reason: self.close(forbidden(reason)),
+            expel=self._expel,
         )
         bounds = self._service.bounds
         if len(self._operations) >= bounds.operations:
@@ -279,6 +309,9 @@ class Connection:
             operation.error(error.of_request(invalid.errors, invalid.code))
         except Exception as raised:
             operation.error([error.unexpected(raised)])
+
+    def _expel(self, reason: str) -> None:
+        self.close(forbidden(reason))
 
     def _forget(self, operation: Operation) -> None:
         self._asked.pop(operation, None)
@@ -363,9 +396,9 @@ class Connection:
         return task
 
 
-def _keep(task: asyncio.Task[None], tasks: set[asyncio.Task[None]]) -> None:
-    tasks.add(task)
-    task.add_done_callback(tasks.discard)
+def _keep(task: asyncio.Task[None], tasks: list[asyncio.Task[None]]) -> None:
+    tasks.append(task)
+    task.add_done_callback(tasks.remove)
 
 
 def _authorization(payload: dict[str, Any]) -> list[str]:

@@ -92,6 +92,7 @@ class Operation:
     def is_fed_by(self, stream: Stream) -> None:
         """Say what is closed at its end, or at once where that has come already."""
         self._stream = stream
+        self._task = None  # it has done its work, and would be kept
         if self.over:
             self._close()
 
