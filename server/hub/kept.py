@@ -36,6 +36,8 @@ class Kept:
         Raises:
             Rejected: RATE_LIMITED.
         """
+        if document.loc is not None:
+            text = document.loc.source.body  # one for all who have sent the same
         user = self._users.get(user_id) or _User()
         each = _EACH + len(variables)
         if user.bytes + each + (0 if text in user.documents else size_of(text, document)) > self._most:
