@@ -33,8 +33,8 @@ class Frames:
     __slots__ = ("_head", "_id", "_next")
 
     def __init__(self, operation_id: str) -> None:
-        self._head = b'{"id":' + encode(operation_id)
-        self._id = self._head[len(b'{"id":') :]  # a copy: what orjson gives holds 4 kB, however short it is
+        self._id = encode(operation_id)
+        self._head = b'{"id":' + self._id
         self._next = self._head + b',"type":"next","payload":'
 
     def next(self, payload: bytes) -> bytes:

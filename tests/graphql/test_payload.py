@@ -1,4 +1,5 @@
 import json
+import tracemalloc
 from contextlib import suppress
 from typing import Any
 
@@ -107,3 +108,15 @@ def test_texts_that_take_more_bytes_than_characters_are_measured_as_they_are_wri
     assert fits(page, len(encode(page)) + 2_000)
     assert not fits([{"body": "\x01" * 600}] * 100, len(encode(page)) + 2_000)
     assert not fits({"body": "é" * 1_000}, 1_500)
+
+
+@pytest.mark.parametrize("characters", [4, 4_000, 400_000])
+def test_what_is_written_keeps_no_more_memory_than_it_is_long(characters: int) -> None:
+    text = "x" * characters
+    tracemalloc.start()
+    try:
+        written = [encode(text) for _ in range(10)]
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 2 * sum(map(len, written)) + 10_000
