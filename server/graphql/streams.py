@@ -26,7 +26,7 @@ class Unavailable(Exception):
 
 class Results:
     """Results of one stream that follow each other, given to many alike. What an entry makes of them for its clients it
-    makes once, and keeps here."""
+    makes once, and keeps the latest here."""
 
     __slots__ = ("made", "payloads", "size")
 
@@ -38,6 +38,10 @@ class Results:
 
 class Outlet(Protocol):
     """One subscription's way to its client. Nothing here but `room` waits; after an end nothing more is given."""
+
+    @property
+    def way(self) -> Hashable:
+        """What carries it: the same for all that share a connection, and so have one order."""
 
     def next(self, payload: bytes) -> bool:
         """Give the result of an execution, as JSON that was made once for many.

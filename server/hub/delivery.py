@@ -6,7 +6,8 @@ Everything is read in one snapshot: rights, and the data that the executions sho
 import asyncio
 import random
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 from uuid import UUID
@@ -36,6 +37,9 @@ from server.hub.subscriber import Given, Listener, Outcome, Run, Subscriber
 # none is written to the wire while nobody else runs.
 _BREATH = 500
 _BREATH_BYTES = 1024 * 1024
+
+# Of what is made once for many, so much is kept while it is handed out.
+_KEPT_BYTES = 4 * 1024 * 1024
 
 # Results of several events are handed out at once, so that what goes to one socket leaves in one write: so many bytes,
 # and what the way says.
@@ -67,8 +71,8 @@ class Way(Protocol):
     def owed(self, subscribers: Iterable[Subscriber], position: int) -> list[Subscriber]:
         """Those to whom an event is still to be given."""
 
-    def give(self, subscriber: Subscriber, run: Run) -> None:
-        """Hand over what events are to a subscriber."""
+    def give(self, subscriber: Subscriber, run: Run) -> int:
+        """Hand over what events are to a subscriber; how many results it was given."""
 
     def charge(self, takers: Collection[Subscriber], work: int) -> None:
         """These, of few users, have shared a result that took so much work."""
@@ -202,26 +206,28 @@ class Handful:
 
     async def _hand_out(self) -> None:
         """Only once all executions are done, and to all sockets of one user side by side, in the order in which they
-        subscribed: the time between one's own frames, or their order, would else tell who else listens. Users come in
-        an order that is new each time."""
+        subscribed: the time between one's own frames would else tell who else listens. Users come in an order that is
+        new each time."""
         if self._timer is not None:
             self._timer.cancel()
         users, much = list(self._by_user.values()), self._most >= self._together.of_one
         self._by_user, self._by_listener, self._size, self._most, self._bytes = {}, {}, 0, 0, 0
         random.shuffle(users)  # nothing secret hangs on it
         runs: dict[tuple[int, ...], Run] = {}
-        given = 0
+        given = kept = 0
         for theirs in users:
             results = size = 0
-            for subscriber in sorted(theirs.subscribers, key=_number):
-                mine = theirs.subscribers[subscriber]
+            for subscriber, mine in _portions(theirs.subscribers):
                 alike = tuple(map(id, mine))
                 run = runs.get(alike)
                 if run is None:
-                    run = runs[alike] = Run(mine)
+                    run = Run(mine)
+                    kept += run.size
+                    if kept > _KEPT_BYTES:
+                        runs, kept = {}, run.size
+                    runs[alike] = run
                 if not (subscriber.ended or subscriber.paused):
-                    self._way.give(subscriber, run)
-                    self._counts.deliveries += run.count
+                    self._counts.deliveries += self._way.give(subscriber, run)
                 results += len(mine)
                 size += run.size
                 if results >= _BREATH or size >= _BREATH_BYTES:
@@ -236,8 +242,16 @@ class Handful:
             await asyncio.sleep(0)
 
 
-def _number(subscriber: Subscriber) -> int:
-    return subscriber.number
+def _portions(subscribers: Mapping[Subscriber, list[Given]]) -> Iterable[tuple[Subscriber, list[Given]]]:
+    """What is given to whom at once. Where streams share a connection they are given event by event: their order would
+    else tell where a handful has ended, which others decide."""
+    ways = Counter(subscriber.outlet.way for subscriber in subscribers)
+    ordered = sorted(subscribers, key=lambda subscriber: subscriber.number)
+    shared = [subscriber for subscriber in ordered if ways[subscriber.outlet.way] > 1]
+    yield from ((subscriber, subscribers[subscriber]) for subscriber in ordered if ways[subscriber.outlet.way] == 1)
+    singly = [(given, subscriber) for subscriber in shared for given in subscribers[subscriber]]
+    singly.sort(key=lambda each: each[0][0].position)
+    yield from ((subscriber, [given]) for given, subscriber in singly)
 
 
 class Delivery:
@@ -296,9 +310,10 @@ class Delivery:
         before = own
         for each in due:
             event = each.event
-            if event.kind == EventKind.SESSION_ENDED:
+            ending = roster.of_session(event.session_id) if event.kind == EventKind.SESSION_ENDED else ()
+            if ending:
                 await handful.hand_out()
-                for subscriber in roster.of_session(event.session_id):
+                for subscriber in ending:
                     subscriber.end(End.SIGNED_OUT)
             outcomes: Outcomes = []
             cut = False

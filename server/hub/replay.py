@@ -239,16 +239,16 @@ class _Page:
     def owed(self, subscribers: Iterable[Subscriber], position: int) -> list[Subscriber]:
         return [each for each in subscribers if each.is_owed(position)]
 
-    def give(self, subscriber: Subscriber, run: Run) -> None:
-        if subscriber.outlet.full:
-            subscriber.paused = True
-        if subscriber.paused or subscriber.give_all(run):
-            return
+    def give(self, subscriber: Subscriber, run: Run) -> int:
+        given = 0
+        if not subscriber.outlet.full and subscriber.give_all(run):
+            return run.count
         for at, outcome in run.given:
             if subscriber.outlet.full:
                 subscriber.paused = True
-                return
-            subscriber.give(at, outcome)
+                break
+            given += subscriber.give(at, outcome)
+        return given
 
     def charge(self, takers: Collection[Subscriber], work: int) -> None:
         for subscriber in takers:

@@ -46,6 +46,7 @@ class SignedIn:
             raise Unauthenticated("This sign-in has ended.")
 
     async def close(self) -> None:
+        self._next.clear()
         for task in self._asked:
             task.cancel()
         await asyncio.gather(*self._asked, return_exceptions=True)

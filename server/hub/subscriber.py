@@ -146,16 +146,18 @@ class Subscriber(AsyncIterator[Any]):
         else:
             self._on_end.append(forget)
 
-    def give(self, at: Position, outcome: Outcome) -> None:
-        """Hand over an event, or the end that comes with it; one that was given before is dropped."""
+    def give(self, at: Position, outcome: Outcome) -> bool:
+        """Hand over an event, or the end that comes with it; one that was given before is dropped. Whether it was given
+        a result."""
         if self._ended or at.position <= self.at.position:
-            return
+            return False
         if outcome.payload is not None and not self.outlet.next(outcome.payload):
             self.close()
-            return
+            return False
         self.at = at
         if outcome.end is not None:
             self.end(outcome.end)
+        return outcome.payload is not None
 
     def give_all(self, run: Run) -> bool:
         """Hand over several events, where its client can be given all of them at once. False: nothing was given."""

@@ -302,13 +302,15 @@ class _Live:
     def owed(self, subscribers: Iterable[Subscriber], position: int) -> list[Subscriber]:
         return [each for each in subscribers if each.is_owed_live(position)]
 
-    def give(self, subscriber: Subscriber, run: Run) -> None:
+    def give(self, subscriber: Subscriber, run: Run) -> int:
         if subscriber.live:
-            if not subscriber.give_all(run):
-                for at, outcome in run.given:
-                    subscriber.give(at, outcome)
-        elif subscriber.waiting is not None:
+            if subscriber.give_all(run):
+                return run.count
+            return sum(subscriber.give(at, outcome) for at, outcome in run.given)
+        if subscriber.waiting is not None:
+            # When it is live it is given this, or has been by then.
             subscriber.waiting.extend(run.given)
+        return 0
 
     def charge(self, takers: Collection[Subscriber], work: int) -> None:
         self._allowance.charge({subscriber.listener.user_id for subscriber in takers}, work)

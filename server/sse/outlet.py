@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 from starlette.types import Send
 
@@ -36,6 +36,10 @@ class EventOutlet:
     @property
     def waiting_bytes(self) -> int:
         return self._bytes
+
+    @property
+    def way(self) -> Hashable:
+        return self
 
     def next(self, payload: bytes) -> bool:
         if self._over:

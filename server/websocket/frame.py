@@ -26,6 +26,9 @@ def pong(payload: dict[str, Any] | None) -> bytes:
 # Stands for the id in frames that are made for many operations: no byte of UTF-8, and more of them than a head has.
 _ID = b"\xff\xff\xff"
 
+# A head of four bytes and a closing brace.
+_AROUND = 5
+
 
 class Frames:
     """The frames of one operation. What its id adds to each is made once."""
@@ -40,6 +43,10 @@ class Frames:
     def next(self, payload: bytes) -> bytes:
         return b"".join((self._next, payload, b"}"))
 
+    def size(self, results: Results) -> int:
+        """How long `all` is at the most, in bytes."""
+        return results.size + len(results.payloads) * (len(self._next) + _AROUND)
+
     def all(self, results: Results) -> bytes:
         """Those of several results in one piece, with their heads, as they go over the wire. They are made once for all
         operations whose ids are of one length."""
@@ -48,7 +55,7 @@ class Frames:
         if made is None:
             nexts = [b'{"id":%b,"type":"next","payload":%b}' % (_ID, payload) for payload in results.payloads]
             made = b"".join(part for each in nexts for part in (head(len(each) - len(_ID) + length), each))
-            results.made[length] = made
+            results.made = {length: made}
         return made.replace(_ID, self._id)
 
     def error(self, errors: Sequence[Told]) -> bytes:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from server import fault
@@ -36,6 +36,10 @@ class Operation:
         self._expel = expel
         self._stream: Stream | None = None
         self._task: asyncio.Task[Any] | None = None
+
+    @property
+    def way(self) -> Hashable:
+        return self._outgoing
 
     def next(self, payload: bytes) -> bool:
         if self.over:

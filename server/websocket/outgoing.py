@@ -129,9 +129,9 @@ class Outgoing:
     def pass_on(self, results: Results, of: frames.Frames) -> bool:
         """Give several results to the transport in one piece. False: it takes none, or not all of them at once."""
         straight = self._straight
-        if straight is None or self._over or not self._idle or self._backlog.is_full_for(0):
+        if straight is None or self._over or not self._idle or not straight.writable.is_set():
             return False
-        if results.size > min(_SMALL, self._most_bytes) or not straight.pass_on(of.all(results)):
+        if of.size(results) > min(_SMALL, self._most_bytes) or not straight.pass_on(of.all(results)):
             return False
         self._passed += len(results.payloads)
         if not straight.writable.is_set():

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 from server.graphql.asked import Asked
@@ -34,6 +34,10 @@ class Phone:
         self.stream: Subscriber | None = None
         self._changed = asyncio.Event()
         self._room = asyncio.Event()
+
+    @property
+    def way(self) -> Hashable:
+        return self
 
     def next(self, payload: bytes) -> bool:
         assert self.ended is None, "nothing comes behind the end"

@@ -1,19 +1,29 @@
 """What is handed out together: what it holds back, and what it gives to one socket at once."""
 
 import asyncio
+import tracemalloc
 from collections import Counter
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
+from models.event import Position
 from resolvers import stream, user
+from resolvers.process import Process
+from resolvers.session import identify
+from resolvers.stream import RoomTopic
 from server.connections import Backlog, Bounds
-from server.hub.delivery import _BREATH
+from server.hub.delivery import _BREATH, _KEPT_BYTES, Counts, Handful, Together
+from server.hub.roster import Roster
+from server.hub.subscriber import Key, Listener, Outcome, Subscriber
+from server.hub.watch import _Live
 from server.websocket.operation import Operation
 from server.websocket.outgoing import Outgoing
 from tests.cast import Person
 from tests.live.hold import Hold
 from tests.live.phone import Phone, Switchboard
+from tests.live.streams import STREAMS
 from tests.live.test_bursts import AUTHORS
 
 
@@ -147,3 +157,100 @@ async def test_others_run_while_one_user_is_given_much(
             await asyncio.sleep(0.01)
     turning.cancel()
     assert max(Counter(given).values()) <= 2 * _BREATH
+
+
+class Line(Phone):
+    """One of the streams of a socket, which notes in which order they are given."""
+
+    def __init__(self, name: str, wire: list[str]) -> None:
+        super().__init__()
+        self._name, self._wire = name, wire
+
+    @property
+    def way(self) -> int:
+        return id(self._wire)
+
+    def next(self, payload: bytes) -> bool:
+        took = super().next(payload)
+        self._wire.append(f"{self._name}{len(self.payloads)}")
+        return took
+
+
+@pytest.mark.parametrize("meanwhile", ["nothing", "somebody signs out", "much for somebody else"])
+async def test_the_order_of_ones_own_frames_tells_of_nobody_else(
+    live: Switchboard, ada: Person, ben: Person, cleo: Person, monkeypatch: pytest.MonkeyPatch, meanwhile: str
+) -> None:
+    """Where a handful ends others decide, too: two streams of one socket are given event by event."""
+    monkeypatch.setattr("server.hub.watch._Live.together", Together(20_000, 40, 60))
+    room, hidden = await ada.make_room(cleo), await ada.make_room(ben)
+    wire: list[str] = []
+    one, other = Line("A", wire), Line("B", wire)
+    await live.call(cleo, room, phone=one)
+    await live.call(cleo, room, query=STREAMS["roomEvents"], phone=other)
+    for _ in range(40):
+        await live.call(ben, hidden)
+    reading = Hold(monkeypatch, stream, "read_on")
+    await ada.send(room, "0")
+    await reading.reached.wait()
+    if meanwhile == "somebody signs out":
+        await ben.ask("mutation { signOut { userErrors { code } } }")
+    elif meanwhile != "nothing":
+        await ada.send(hidden, "Secret")
+    await ada.send(room, "1")
+    reading.let_go()
+    await one.has("0", "1")
+    await other.until(lambda phone: len(phone.payloads) == 2)
+    assert wire == ["A1", "B1", "A2", "B2"]
+
+
+class Wide:
+    """A transport that takes everything."""
+
+    def __init__(self) -> None:
+        self.writable = asyncio.Event()
+        self.writable.set()
+        self.unsent = 0
+
+    def write(self, frame: bytes) -> bool:
+        return bool(frame)
+
+    def pass_on(self, frames: bytes) -> bool:
+        return bool(frames)
+
+    def charge(self, messages: int) -> None: ...
+
+    def leave(self) -> None: ...
+
+
+async def test_what_is_made_for_many_is_not_kept_for_long(process: Process, ada: Person) -> None:
+    """However many are given something else each, under ids of whatever lengths."""
+    listener = Listener(identify(process, str(ada.token)))
+    key = Key(RoomTopic(uuid4(), None), "", None, "", 1)
+    bounds = Bounds()
+    subscribers = []
+    for number in range(500):
+        outgoing = Outgoing(
+            Socket.send,  # type: ignore[arg-type]
+            Wide(),
+            most_frames=bounds.frames,
+            most_bytes=bounds.bytes,
+            backlog=Backlog(bounds.bytes_together),
+            stalled=lambda: None,
+        )
+        operation = Operation("x" * number, outgoing, length=0, ended=lambda _: None, expel=lambda _: None)
+        subscribers.append(Subscriber(key, listener, Position(1, 1), operation))
+        subscribers[-1].live = True
+    handful = Handful(_Live(Roster()), Counts())
+    for event in range(60):
+        outcome = Outcome(bytes(1_000))
+        takers = [each for each in subscribers if event < 40 or (each.number >> (event - 40)) % 2]
+        handful.add(Position(2 + event, 1), [(each, outcome) for each in takers])
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        await handful.hand_out()
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # A piece for each would be 25 MB.
+    assert most - before < 3 * _KEPT_BYTES

@@ -26,6 +26,8 @@ def test_they_are_the_frames_of_each(texts: list[str], ids: list[str]) -> None:
     for each in map(Frames, ids):
         one_by_one = [each.next(payload) for payload in together.payloads]
         assert each.all(together) == b"".join(head(len(text)) + text for text in one_by_one)
+        assert len(each.all(together)) <= each.size(together) or any(len(text) > 65_535 for text in one_by_one)
+        assert len(together.made) == 1
 
 
 async def test_a_client_hears_each_under_its_own_id(dial: Dial, streams: ToyStreams) -> None:
@@ -54,7 +56,9 @@ async def test_nothing_is_given_where_not_all_can_go_at_once(engine: ToyEngine, 
     assert not feed.outlet.next_all(results("x" * 6_000, "y" * 6_000)), "more than the bound"
     way.taken.clear()
     road.writable.clear()
-    assert not feed.outlet.next_all(results(1, 2)), "the transport is congested"
+    congested = results(1, 2)
+    assert not feed.outlet.next_all(congested), "the transport is congested"
+    assert congested.made == {}, "for nothing"
     assert feed.give("waits")
     await way.settled()
     road.writable.set()
@@ -66,6 +70,19 @@ async def test_nothing_is_given_where_not_all_can_go_at_once(engine: ToyEngine, 
     assert [each["payload"]["data"]["tick"] for each in way.sent] == ["waits", 1, 2]
     feed.outlet.complete()
     assert not feed.outlet.next_all(results(3, 4)), "it is over"
+    await way.hang_up()
+
+
+async def test_ids_count_in_the_size_of_a_piece(engine: ToyEngine, streams: ToyStreams) -> None:
+    """An id of a client's own making may be longer than the result."""
+    way = Wire(engine, streams, Bounds(bytes=10_000), Road())
+    way.subscribe("\x01" * 500)
+    await until(lambda: bool(streams.feeds))
+    await way.settled()
+    together = results(*range(200))
+    assert together.size < 10_000
+    assert not streams.feeds[0].outlet.next_all(together)
+    assert together.made == {}
     await way.hang_up()
 
 
