@@ -7,8 +7,9 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
@@ -213,12 +214,12 @@ class Handful:
         users, much = list(self._by_user.values()), self._most >= self._together.of_one
         self._by_user, self._by_listener, self._size, self._most, self._bytes = {}, {}, 0, 0, 0
         random.shuffle(users)  # nothing secret hangs on it
-        runs: dict[tuple[int, ...], Run] = {}
+        runs: dict[Hashable, Run] = {}
         given = kept = 0
         for theirs in users:
             results = size = 0
-            for subscriber, mine in _portions(theirs.subscribers):
-                alike = tuple(map(id, mine))
+            for subscriber, mine in _portions(theirs):
+                alike = id(mine[0]) if len(mine) == 1 else tuple(map(id, mine))
                 run = runs.get(alike)
                 if run is None:
                     run = Run(mine)
@@ -242,16 +243,23 @@ class Handful:
             await asyncio.sleep(0)
 
 
-def _portions(subscribers: Mapping[Subscriber, list[Given]]) -> Iterable[tuple[Subscriber, list[Given]]]:
+_number, _way = attrgetter("number"), attrgetter("way")
+
+
+def _portions(theirs: Theirs) -> Iterable[tuple[Subscriber, list[Given]]]:
     """What is given to whom at once. Where streams share a connection they are given event by event: their order would
     else tell where a handful has ended, which others decide."""
-    ways = Counter(subscriber.outlet.way for subscriber in subscribers)
-    ordered = sorted(subscribers, key=lambda subscriber: subscriber.number)
-    shared = [subscriber for subscriber in ordered if ways[subscriber.outlet.way] > 1]
-    yield from ((subscriber, subscribers[subscriber]) for subscriber in ordered if ways[subscriber.outlet.way] == 1)
-    singly = [(given, subscriber) for subscriber in shared for given in subscribers[subscriber]]
-    singly.sort(key=lambda each: each[0][0].position)
-    yield from ((subscriber, [given]) for given, subscriber in singly)
+    subscribers = theirs.subscribers
+    ordered = sorted(subscribers, key=_number)
+    if theirs.results == len(ordered):
+        return [(subscriber, subscribers[subscriber]) for subscriber in ordered]
+    ways = Counter(map(_way, ordered))
+    alone = [(subscriber, subscribers[subscriber]) for subscriber in ordered if ways[subscriber.way] == 1]
+    beside = [
+        (given, subscriber) for subscriber in ordered if ways[subscriber.way] > 1 for given in subscribers[subscriber]
+    ]
+    beside.sort(key=lambda each: each[0][0].position)
+    return [*alone, *((subscriber, [given]) for given, subscriber in beside)]
 
 
 class Delivery:

@@ -75,6 +75,7 @@ class Subscriber(AsyncIterator[Any]):
     viewer    None until it is judged
     waiting   what happens while it is being let in; None: what happens is left to the log
     paused    its client has too much to take; the replay goes on later
+    way       what carries it: streams of one connection share one
     """
 
     __slots__ = (
@@ -93,6 +94,7 @@ class Subscriber(AsyncIterator[Any]):
         "since",
         "viewer",
         "waiting",
+        "way",
     )
 
     def __init__(self, key: Key, listener: Listener, after: Position | None, outlet: Outlet) -> None:
@@ -102,6 +104,7 @@ class Subscriber(AsyncIterator[Any]):
         self.seat = Seat(key.topic.room_id, listener.user_id, listener.session_id)
         self.after = after
         self.outlet = outlet
+        self.way = outlet.way
         self.viewer: Viewer | None = None
         self.at = after or Position(0, 0)
         self.since = Position(0, 0)

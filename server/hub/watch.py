@@ -306,7 +306,10 @@ class _Live:
         if subscriber.live:
             if subscriber.give_all(run):
                 return run.count
-            return sum(subscriber.give(at, outcome) for at, outcome in run.given)
+            given = 0
+            for at, outcome in run.given:
+                given += subscriber.give(at, outcome)
+            return given
         if subscriber.waiting is not None:
             # When it is live it is given this, or has been by then.
             subscriber.waiting.extend(run.given)
