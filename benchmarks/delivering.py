@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import Any
+from uuid import uuid4
 
 import orjson
 
@@ -74,9 +75,8 @@ async def measure(stage: Stage) -> None:
 
 def sends(stage: Stage, room: str) -> Iterator[bytes]:
     """Requests that send a message each."""
-    numbers = itertools.count()
     while True:
-        key = f"{id(numbers)}-{next(numbers)}"
+        key = str(uuid4())
         yield stage.request(SEND, {"input": {"roomId": room, "body": BODY, "idempotencyKey": key}})
 
 

@@ -48,8 +48,8 @@ def requests(stage: Stage) -> Callable[[], bytes]:
 
     def request() -> bytes:
         number = next(numbers)
-        key = f"{id(numbers)}-{number}"
-        return stage.request(SEND, {"input": {"roomId": rooms[number % ROOMS], "body": BODY, "idempotencyKey": key}})
+        room = rooms[number % ROOMS]
+        return stage.request(SEND, {"input": {"roomId": room, "body": BODY, "idempotencyKey": str(uuid4())}})
 
     return request
 
