@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from time import monotonic, process_time
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from benchmarks.cores import pin_to_server_core
 from benchmarks.load import Rate, rate
