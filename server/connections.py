@@ -1,5 +1,6 @@
 """What all connections of the process have in common, sockets and streams of events."""
 
+import asyncio
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -49,6 +50,59 @@ class Backlog:
 
     def is_half_full_for(self, waiting: int) -> bool:
         return waiting * 2 > self.ALWAYS and self.bytes * 2 > self._most
+
+
+class Load:
+    """What waits to be sent on one connection: bounded in frames and bytes, and by what waits for all together."""
+
+    __slots__ = ("_backlog", "_most_bytes", "_most_frames", "_waiting", "bytes")
+
+    def __init__(self, most_frames: int, most_bytes: int, backlog: Backlog) -> None:
+        self.bytes = 0
+        self._most_frames = most_frames
+        self._most_bytes = most_bytes
+        self._backlog = backlog
+        self._waiting: list[asyncio.Future[None]] = []
+
+    def takes(self, frames: int, size: int) -> bool:
+        """Whether, beside so many frames, one of that size in bytes may wait."""
+        return (
+            frames < self._most_frames
+            and self.bytes + size <= self._most_bytes
+            and not self._backlog.is_full_for(self.bytes)
+        )
+
+    def is_full(self, frames: int) -> bool:
+        """At its own bound."""
+        return frames >= self._most_frames or self.bytes >= self._most_bytes
+
+    def is_half_full(self, frames: int) -> bool:
+        return (
+            frames * 2 > self._most_frames
+            or self.bytes * 2 > self._most_bytes
+            or self._backlog.is_half_full_for(self.bytes)
+        )
+
+    def count(self, more: int) -> None:
+        """So many more bytes wait, or fewer."""
+        self.bytes += more
+        self._backlog.bytes += more
+
+    @property
+    def is_waited_for(self) -> bool:
+        return bool(self._waiting)
+
+    async def released(self) -> None:
+        """Wait until `release`. Who came first goes on first."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        await waiter
+
+    def release(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for waiter in waiting:
+            if not waiter.done():
+                waiter.set_result(None)
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Sequence
 
 from starlette.types import Send
 
-from server.connections import Backlog
+from server.connections import Backlog, Load
 from server.graphql.error import Told, told
 from server.graphql.payload import encode
 from server.graphql.streams import TOO_LARGE, TOO_SLOW, Results
@@ -23,19 +23,16 @@ class EventOutlet:
     """One operation's way to its client, in events (https://html.spec.whatwg.org/multipage/server-sent-events.html)."""
 
     def __init__(self, *, most_frames: int, most_bytes: int, backlog: Backlog) -> None:
-        self._most_frames = most_frames
         self._most_bytes = most_bytes
-        self._backlog = backlog
+        self._load = Load(most_frames, most_bytes, backlog)
         self._queue: deque[bytes] = deque()
-        self._bytes = 0
         self._over = False
         self._gone = False
         self._wake = asyncio.Event()
-        self._waiting: list[asyncio.Future[None]] = []
 
     @property
     def waiting_bytes(self) -> int:
-        return self._bytes
+        return self._load.bytes
 
     @property
     def way(self) -> Hashable:
@@ -46,14 +43,10 @@ class EventOutlet:
             return False
         if len(payload) > self._most_bytes:
             self.error([TOO_LARGE])
-        elif (
-            len(self._queue) >= self._most_frames
-            or self._bytes + len(payload) > self._most_bytes
-            or self._backlog.is_full_for(self._bytes)
-        ):
-            self.error([TOO_SLOW])
-        else:
+        elif self._load.takes(len(self._queue), len(payload)):
             self._put(_next(payload))
+        else:
+            self.error([TOO_SLOW])
         return not self._over
 
     def next_all(self, results: Results) -> bool:  # noqa: ARG002
@@ -83,15 +76,13 @@ class EventOutlet:
 
     async def room(self) -> None:
         while self._half_full and not self._over:
-            waiter = asyncio.get_running_loop().create_future()
-            self._waiting.append(waiter)
-            await waiter
+            await self._load.released()
 
     def leave(self) -> None:
         """The client is gone."""
         self._gone = True
         self._queue.clear()
-        self._count(-self._bytes)
+        self._load.count(-self._load.bytes)
         self._end()
 
     async def write(self, send: Send) -> None:
@@ -102,8 +93,8 @@ class EventOutlet:
                 body = b"".join(self._queue)
                 self._queue.clear()
                 await send({"type": "http.response.body", "body": body, "more_body": True})
-                self._count(sum(map(len, self._queue)) - self._bytes)
-                self._release()
+                self._load.count(sum(map(len, self._queue)) - self._load.bytes)
+                self._load.release()
             if self._over:
                 break
             self._wake.clear()
@@ -117,32 +108,18 @@ class EventOutlet:
 
     @property
     def _half_full(self) -> bool:
-        return (
-            len(self._queue) * 2 > self._most_frames
-            or self._bytes * 2 > self._most_bytes
-            or self._backlog.is_half_full_for(self._bytes)
-        )
+        return self._load.is_half_full(len(self._queue))
 
     def _put(self, frame: bytes) -> None:
         if not self._gone:
             self._queue.append(frame)
-            self._count(len(frame))
+            self._load.count(len(frame))
             self._wake.set()
-
-    def _count(self, more: int) -> None:
-        self._bytes += more
-        self._backlog.bytes += more
 
     def _end(self) -> None:
         self._over = True
         self._wake.set()
-        self._release()
-
-    def _release(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for waiter in waiting:
-            if not waiter.done():
-                waiter.set_result(None)
+        self._load.release()
 
 
 def _next(payload: bytes) -> bytes:

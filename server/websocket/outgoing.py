@@ -14,7 +14,7 @@ from typing import Protocol
 
 from starlette.types import Send
 
-from server.connections import Backlog
+from server.connections import Backlog, Load
 from server.graphql.streams import Results
 from server.websocket import frame as frames
 from server.websocket.closing import Close
@@ -59,40 +59,33 @@ class Outgoing:
         """wanted: called when there is first something to `write`."""
         self._send = send
         self._straight = straight
-        self._most_frames = most_frames
         self._most_bytes = most_bytes
-        self._backlog = backlog
+        self._load = Load(most_frames, most_bytes, backlog)
         self._stalled = stalled
         self._wanted = wanted
         # Not a deque, which takes 0.7 kB while it is empty.
         self._queue: list[tuple[bytes, Sender | None]] = []
-        self._bytes = 0
         self._passed = 0
         self._writing = False
         self._closing: Close | None = None
         self._over = False
         self._wake: asyncio.Future[None] | None = None
-        self._waiting: list[asyncio.Future[None]] = []
         self._watch: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
 
     @property
     def waiting_bytes(self) -> int:
         """So many wait."""
-        return self._bytes
+        return self._load.bytes
 
     @property
     def full(self) -> bool:
         """At the bound."""
-        return len(self._queue) >= self._most_frames or self._bytes >= self._most_bytes
+        return self._load.is_full(len(self._queue))
 
     @property
     def half_full(self) -> bool:
-        return (
-            len(self._queue) * 2 > self._most_frames
-            or self._bytes * 2 > self._most_bytes
-            or self._backlog.is_half_full_for(self._bytes)
-        )
+        return self._load.is_half_full(len(self._queue))
 
     def holds(self, frame: bytes) -> bool:
         """Whether a frame is within the bound by itself."""
@@ -100,11 +93,7 @@ class Outgoing:
 
     def put(self, frame: bytes, sender: Sender) -> bool:
         """False past the bound."""
-        if (
-            len(self._queue) >= self._most_frames
-            or self._bytes + len(frame) > self._most_bytes
-            or self._backlog.is_full_for(self._bytes)
-        ):
+        if not self._load.takes(len(self._queue), len(frame)):
             return False
         self.append(frame, sender)
         return True
@@ -115,13 +104,11 @@ class Outgoing:
             return
         straight = self._straight
         if straight is not None and self._idle and len(frame) <= _SMALL and straight.write(frame):
-            self._passed += 1  # there was room for it: what had filled the transport before has been passed on
-            if not straight.writable.is_set():
-                self._watch_over()
+            self._has_passed(1, straight)
             return
         self._queue.append((frame, sender))
-        self._count(len(frame))
-        if self._bytes > _UTMOST * self._most_bytes:
+        self._load.count(len(frame))
+        if self._load.bytes > _UTMOST * self._most_bytes:
             self._loop.call_soon(self._stalled)  # not from here: who speaks would be ended in the middle of it
         self._watch_over()
         self._rouse()
@@ -133,10 +120,14 @@ class Outgoing:
             return False
         if of.size(results) > min(_SMALL, self._most_bytes) or not straight.pass_on(of.all(results)):
             return False
-        self._passed += len(results.payloads)
+        self._has_passed(len(results.payloads), straight)
+        return True
+
+    def _has_passed(self, frames: int, straight: Straight) -> None:
+        """There was room for them: what had filled the transport before has been passed on."""
+        self._passed += frames
         if not straight.writable.is_set():
             self._watch_over()
-        return True
 
     def silence(self, sender_id: str) -> None:
         """Send nothing any more of what waits under that id."""
@@ -147,9 +138,7 @@ class Outgoing:
     async def room(self) -> None:
         """Wait until it is not half full, or all is over. Who came first puts first."""
         while self.half_full and not self._over:
-            waiter = self._loop.create_future()
-            self._waiting.append(waiter)
-            await waiter
+            await self._load.released()
 
     def close(self, close: Close) -> None:
         """Send this and nothing that waits."""
@@ -161,8 +150,8 @@ class Outgoing:
         """Send nothing any more, and keep nobody waiting."""
         self._over = True
         self._queue.clear()
-        self._count(-self._bytes)
-        self._release()
+        self._load.count(-self._load.bytes)
+        self._load.release()
         if self._watch is not None:
             self._watch.cancel()
 
@@ -178,10 +167,10 @@ class Outgoing:
                         self._writing = False
                     if self._over:
                         break
-                    self._count(-len(frame))
+                    self._load.count(-len(frame))
                     self._passed += 1
-                    if self._waiting and not self.half_full:
-                        self._release()
+                    if self._load.is_waited_for and not self.half_full:
+                        self._load.release()
                 if self._closing is None:
                     self._wake = self._loop.create_future()
                     await self._wake
@@ -203,10 +192,6 @@ class Outgoing:
         if straight is not None:
             await straight.writable.wait()
 
-    def _count(self, more: int) -> None:
-        self._bytes += more
-        self._backlog.bytes += more
-
     def _rouse(self) -> None:
         if self._wanted is not None:
             wanted, self._wanted = self._wanted, None
@@ -215,12 +200,6 @@ class Outgoing:
             if not self._wake.done():
                 self._wake.set_result(None)
             self._wake = None
-
-    def _release(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for waiter in waiting:
-            if not waiter.done():
-                waiter.set_result(None)
 
     def _watch_over(self) -> None:
         if self._watch is None:
