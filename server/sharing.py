@@ -39,7 +39,8 @@ from server.engine import ParleyEngine
 from server.graphql.asked import Asked
 from server.graphql.document import Invalid
 from server.graphql.execution import Execution, Prepared, source_of
-from server.hub.delivery import Batch, Counts, Delivery
+from server.hub.counts import Counts
+from server.hub.delivery import Batch, Delivery
 from server.hub.roster import Group
 from server.hub.subscriber import Key
 from server.process import make_pool, make_process

@@ -40,8 +40,8 @@ class Outlet(Protocol):
     """One subscription's way to its client. Nothing here but `room` waits; after an end nothing more is given."""
 
     @property
-    def way(self) -> Hashable:
-        """What carries it: the same for all that share a connection, and so have one order."""
+    def connection(self) -> Hashable:
+        """What carries it: those that share one have one order."""
 
     def next(self, payload: bytes) -> bool:
         """Give the result of an execution, as JSON that was made once for many.

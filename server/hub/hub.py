@@ -23,7 +23,7 @@ from server import fault
 from server.graphql import error
 from server.graphql.execution import Execution, Prepared, source_of
 from server.graphql.streams import Outlet, Rejected, Unavailable
-from server.hub.delivery import Counts
+from server.hub.counts import Counts
 from server.hub.kept import Kept
 from server.hub.signed_in import SignedIn
 from server.hub.subscriber import Key, Subscriber

@@ -20,7 +20,9 @@ from resolvers.process import Process
 from resolvers.snapshot import Snapshot
 from server import fault
 from server.hub.allowance import SECONDS, Allowance, Stretch
-from server.hub.delivery import Counts, Delivery, Together
+from server.hub.counts import Counts
+from server.hub.delivery import Delivery
+from server.hub.handful import Together
 from server.hub.roster import Roster
 from server.hub.subscriber import Run, Subscriber
 from server.hub.turns import Lane, Turns
@@ -242,7 +244,7 @@ class _Page:
     def give(self, subscriber: Subscriber, run: Run) -> int:
         given = 0
         if not subscriber.outlet.full and subscriber.give_all(run):
-            return run.count
+            return len(run.results.payloads)
         for at, outcome in run.given:
             if subscriber.outlet.full:
                 subscriber.paused = True

@@ -32,15 +32,13 @@ Given = tuple[Position, Outcome]
 class Run:
     """What several events that follow each other are to many subscribers alike."""
 
-    __slots__ = ("count", "given", "results", "size")
+    __slots__ = ("given", "is_plain", "results")
 
     def __init__(self, given: Sequence[Given]) -> None:
         self.given = given
-        payloads = [outcome.payload for _, outcome in given if outcome.payload is not None]
-        self.count = len(payloads)
-        self.size = sum(map(len, payloads))
-        goes_on = all(outcome.payload is not None and outcome.end is None for _, outcome in given)
-        self.results = Results(payloads) if goes_on and self.count > 1 else None
+        self.results = Results([outcome.payload for _, outcome in given if outcome.payload is not None])
+        # Several results and nothing else: no end comes with them.
+        self.is_plain = len(given) > 1 and all(payload is not None and end is None for _, (payload, end) in given)
 
 
 class Key(NamedTuple):
@@ -69,13 +67,13 @@ class Listener:
 class Subscriber(AsyncIterator[Any]):
     """A subscription that is being let in, replayed, or live.
 
-    number    in the order in which all of the process came
-    at        the event up to which everything has been given, or was there before
-    since     the newest event when it was let in; a departure after it ends the stream
-    viewer    None until it is judged
-    waiting   what happens while it is being let in; None: what happens is left to the log
-    paused    its client has too much to take; the replay goes on later
-    way       what carries it: streams of one connection share one
+    number      in the order in which all of the process came
+    connection  what carries it, and perhaps others
+    at          the event up to which everything has been given, or was there before
+    since       the newest event when it was let in; a departure after it ends the stream
+    viewer      None until it is judged
+    waiting     what happens while it is being let in; None: what happens is left to the log
+    paused      its client has too much to take; the replay goes on later
     """
 
     __slots__ = (
@@ -83,6 +81,7 @@ class Subscriber(AsyncIterator[Any]):
         "_on_end",
         "after",
         "at",
+        "connection",
         "judged",
         "key",
         "listener",
@@ -94,7 +93,6 @@ class Subscriber(AsyncIterator[Any]):
         "since",
         "viewer",
         "waiting",
-        "way",
     )
 
     def __init__(self, key: Key, listener: Listener, after: Position | None, outlet: Outlet) -> None:
@@ -104,7 +102,7 @@ class Subscriber(AsyncIterator[Any]):
         self.seat = Seat(key.topic.room_id, listener.user_id, listener.session_id)
         self.after = after
         self.outlet = outlet
-        self.way = outlet.way
+        self.connection = outlet.connection
         self.viewer: Viewer | None = None
         self.at = after or Position(0, 0)
         self.since = Position(0, 0)
@@ -164,7 +162,7 @@ class Subscriber(AsyncIterator[Any]):
 
     def give_all(self, run: Run) -> bool:
         """Hand over several events, where its client can be given all of them at once. False: nothing was given."""
-        if run.results is None or self._ended or run.given[0][0].position <= self.at.position:
+        if not run.is_plain or self._ended or run.given[0][0].position <= self.at.position:
             return False
         if not self.outlet.next_all(run.results):
             return False

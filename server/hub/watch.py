@@ -27,7 +27,9 @@ from resolvers.tokens import Named
 from resolvers.viewer import Viewer
 from server import fault
 from server.hub.allowance import Allowance, Stretch
-from server.hub.delivery import Counts, Delivery, Together
+from server.hub.counts import Counts
+from server.hub.delivery import Delivery
+from server.hub.handful import Together
 from server.hub.replay import Replay
 from server.hub.roster import Roster
 from server.hub.subscriber import Listener, Run, Subscriber
@@ -305,7 +307,7 @@ class _Live:
     def give(self, subscriber: Subscriber, run: Run) -> int:
         if subscriber.live:
             if subscriber.give_all(run):
-                return run.count
+                return len(run.results.payloads)
             given = 0
             for at, outcome in run.given:
                 given += subscriber.give(at, outcome)

@@ -35,7 +35,7 @@ class EventOutlet:
         return self._load.bytes
 
     @property
-    def way(self) -> Hashable:
+    def connection(self) -> Hashable:
         return self
 
     def next(self, payload: bytes) -> bool:

@@ -38,7 +38,7 @@ class Operation:
         self._task: asyncio.Task[Any] | None = None
 
     @property
-    def way(self) -> Hashable:
+    def connection(self) -> Hashable:
         return self._outgoing
 
     def next(self, payload: bytes) -> bool:

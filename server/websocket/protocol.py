@@ -163,10 +163,7 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.loop.call_later(_FLUSH, self.transport.abort)
 
     def write(self, frame: bytes) -> bool:
-        if not self.writable.is_set() or self.close_sent or self.transport.is_closing():
-            return False
-        self.transport.write(head(len(frame)) + frame)
-        return True
+        return self.pass_on(head(len(frame)) + frame)
 
     def pass_on(self, frames: bytes) -> bool:
         if not self.writable.is_set() or self.close_sent or self.transport.is_closing():

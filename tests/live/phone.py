@@ -36,7 +36,7 @@ class Phone:
         self._room = asyncio.Event()
 
     @property
-    def way(self) -> Hashable:
+    def connection(self) -> Hashable:
         return self
 
     def next(self, payload: bytes) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from resolvers import stream
-from server.hub.delivery import Together
+from server.hub.handful import Together
 from tests.cast import Person
 from tests.live.hold import Hold
 from tests.live.phone import Phone, Switchboard

@@ -14,7 +14,8 @@ from resolvers.process import Process
 from resolvers.session import identify
 from resolvers.stream import RoomTopic
 from server.connections import Backlog, Bounds
-from server.hub.delivery import _BREATH, _KEPT_BYTES, Counts, Handful, Together
+from server.hub.counts import Counts
+from server.hub.handful import _KEPT_BYTES, BREATH, Handful, Together
 from server.hub.roster import Roster
 from server.hub.subscriber import Key, Listener, Outcome, Subscriber
 from server.hub.watch import _Live
@@ -156,7 +157,7 @@ async def test_others_run_while_one_user_is_given_much(
         while len(given) < subscribers * messages:
             await asyncio.sleep(0.01)
     turning.cancel()
-    assert max(Counter(given).values()) <= 2 * _BREATH
+    assert max(Counter(given).values()) <= 2 * BREATH
 
 
 class Line(Phone):
@@ -167,7 +168,7 @@ class Line(Phone):
         self._name, self._wire = name, wire
 
     @property
-    def way(self) -> int:
+    def connection(self) -> int:
         return id(self._wire)
 
     def next(self, payload: bytes) -> bool:

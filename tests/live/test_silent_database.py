@@ -23,7 +23,8 @@ from server.broadcast import Hints
 from server.embedded.valkey import EmbeddedValkey
 from server.engine import ParleyEngine
 from server.graphql.execution import Execution
-from server.hub.delivery import UNREACHABLE, Together
+from server.hub.delivery import UNREACHABLE
+from server.hub.handful import Together
 from server.hub.hub import Hub
 from server.process import make_pool
 from server.settings import Settings
