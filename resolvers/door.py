@@ -13,7 +13,7 @@ from models import room as rooms
 from models import session as sessions
 from models.connection import Connection, Cursor
 from models.room import RoomRow, Standing
-from resolvers.errors import Code, NotFound, Refused, Unauthenticated
+from resolvers.errors import Code, NotFound, Refused, SignInEnded
 from resolvers.operation import Transaction
 from resolvers.viewer import Viewer, internal_only
 
@@ -39,7 +39,7 @@ async def still_signed_in(transaction: Transaction, viewer: Viewer) -> None:
         viewer_id=viewer.user_id,
         session_id=viewer.session_id,
     ):
-        raise Unauthenticated("This sign-in has ended.")
+        raise SignInEnded
 
 
 async def managed_room(transaction: Transaction, viewer: Viewer, room_id: UUID | None) -> tuple[UUID, Standing]:
@@ -94,7 +94,7 @@ def taking_part(locked: UUID | None, standing: Standing | None) -> Standing:
     if locked is None or standing is None:
         raise NotFound("room_id")
     if not standing.signed_in:
-        raise Unauthenticated("This sign-in has ended.")
+        raise SignInEnded
     return standing
 
 

@@ -3,7 +3,8 @@
     ParleyError            has a code and a message that its caller may read
     |- Refused             an answer that a user can meet: it becomes `userErrors` of a mutation
     |  `- NotFound         not there, or not yours: the two look the same
-    |- Unauthenticated     no sign-in, or one that has ended
+    |- Unauthenticated     no sign-in
+    |  `- SignInEnded      or one that has ended
     |- Malformed           input that no correct client sends
     |- Missing             something that a query needs as a starting point is not there
     `- CursorExpired       a stream can't go on from there: the client queries anew
@@ -78,6 +79,11 @@ class Unauthenticated(ParleyError):
 
     def __init__(self, message: str = "Sign in first.") -> None:
         super().__init__(message)
+
+
+class SignInEnded(Unauthenticated):
+    def __init__(self) -> None:
+        super().__init__("This sign-in has ended.")
 
 
 class Malformed(ParleyError):

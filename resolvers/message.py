@@ -16,7 +16,7 @@ from models.message import Last, MessageRow, MessageSource
 from models.room import Standing
 from resolvers import door, text
 from resolvers.budget import Budget
-from resolvers.errors import Code, NotFound, Refused, Unauthenticated
+from resolvers.errors import Code, NotFound, Refused, SignInEnded
 from resolvers.operation import Pending, Transaction
 from resolvers.viewer import Viewer
 
@@ -191,7 +191,7 @@ async def own_message(transaction: Transaction, viewer: Viewer, message_id: UUID
     if message is None or await rooms.lock_room_of_message.first_of(lock) is None:
         raise NotFound("message_id")
     if not await sessions.is_signed_in.one_of(alive):
-        raise Unauthenticated("This sign-in has ended.")
+        raise SignInEnded
     if message.author_id != viewer.user_id:
         raise Refused(Code.FORBIDDEN, "Only its author can do this to a message.", "message_id")
     return message

@@ -8,7 +8,7 @@ from models.connection import Connection
 from models.event import EventKind
 from models.message import MessageRow
 from models.read_mark import Mark
-from resolvers.errors import NotFound, Unauthenticated
+from resolvers.errors import NotFound, SignInEnded
 from resolvers.operation import Transaction, operate
 from resolvers.process import Process
 from resolvers.viewer import Viewer
@@ -41,7 +41,7 @@ async def mark_room_read(
     if not marking.takes_part:
         raise NotFound("room_id")
     if not marking.signed_in:
-        raise Unauthenticated("This sign-in has ended.")
+        raise SignInEnded
     if marking.sequence is None:
         raise NotFound("up_to_message_id")
     if marking.moved:

@@ -13,7 +13,7 @@ from models.connection import Connection
 from models.event import EventKind
 from models.ids import new_id
 from models.user import Account, UserKind, UserRow, UserStatus
-from resolvers.errors import Code, Refused, Unauthenticated
+from resolvers.errors import Code, Refused, SignInEnded, Unauthenticated
 from resolvers.operation import Transaction, operate
 from resolvers.password import verify_password
 from resolvers.process import Process
@@ -70,7 +70,7 @@ async def authenticate(read: Read, named: Named) -> tuple[Viewer, UserRow]:
         )
     )
     if user is None:
-        raise Unauthenticated("This sign-in has ended.")
+        raise SignInEnded
     return Viewer(named.workspace_id, user.id, named.session_id, UserKind(user.kind)), user
 
 

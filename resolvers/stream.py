@@ -23,7 +23,7 @@ from models.participant import ParticipantRow
 from models.room import RoomRow
 from models.seat import SeatRow
 from models.user import UserKind
-from resolvers.errors import CursorExpired, Missing, ParleyError, Unauthenticated
+from resolvers.errors import CursorExpired, Missing, ParleyError, SignInEnded
 from resolvers.process import Process
 from resolvers.viewer import Viewer
 
@@ -207,7 +207,7 @@ def _verdict(
     workspace_id: UUID, seat: Seat, after: Position | None, row: SeatRow, there: set[Position]
 ) -> Viewer | ParleyError:
     if row.kind is None:
-        return Unauthenticated("This sign-in has ended.")
+        return SignInEnded()
     if seat.room_id is not None and not row.takes_part:
         return Missing()
     if after is not None and after not in there:

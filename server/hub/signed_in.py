@@ -4,7 +4,7 @@ import asyncio
 from uuid import UUID
 
 from resolvers import stream
-from resolvers.errors import Unauthenticated
+from resolvers.errors import SignInEnded
 from resolvers.process import Process
 from resolvers.snapshot import ANSWER_SECONDS
 from resolvers.stream import Lost, Seat
@@ -43,7 +43,7 @@ class SignedIn:
         # Whoever hangs up takes no answer away from the others.
         lost = await asyncio.shield(question.answer)
         if seat in lost.signed_out:
-            raise Unauthenticated("This sign-in has ended.")
+            raise SignInEnded
 
     async def close(self) -> None:
         self._next.clear()

@@ -9,7 +9,7 @@ from uuid import UUID
 from graphql import GraphQLError
 
 from models.event import Position
-from resolvers.errors import CursorExpired, ParleyError
+from resolvers.errors import CursorExpired, ParleyError, SignInEnded
 from resolvers.stream import End, Seat, Topic
 from resolvers.tokens import Named
 from resolvers.viewer import Viewer
@@ -188,7 +188,7 @@ class Subscriber(AsyncIterator[Any]):
         if not self._ended:
             self.close()
             if how is End.SIGNED_OUT:
-                self.outlet.expel("This sign-in has ended.")
+                self.outlet.expel(SignInEnded().public_message)
             else:
                 self.outlet.complete()
 

@@ -19,7 +19,7 @@ from graphql.execution import Executor
 from models.connection import UNREACHABLE
 from models.event import EventRow, Position
 from resolvers import stream
-from resolvers.errors import CursorExpired, ParleyError, Unauthenticated
+from resolvers.errors import CursorExpired, ParleyError, SignInEnded
 from resolvers.event import newest
 from resolvers.process import Process
 from resolvers.snapshot import ANSWER_SECONDS, Snapshot
@@ -124,7 +124,7 @@ class Watch:
             signed_out = subscriber.ended and isinstance(error, asyncio.CancelledError)
             subscriber.close()
             if signed_out and task is not None and not task.cancelling():
-                raise Unauthenticated("This sign-in has ended.") from None
+                raise SignInEnded from None
             raise
 
     def _register(self, subscriber: Subscriber) -> None:

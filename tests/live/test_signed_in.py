@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from resolvers import stream
-from resolvers.errors import Unauthenticated
+from resolvers.errors import SignInEnded, Unauthenticated
 from resolvers.process import Process
 from resolvers.session import identify
 from resolvers.tokens import Named
@@ -55,7 +55,7 @@ async def test_each_is_told_about_their_own(signed_in: SignedIn, process: Proces
     gone, there = named(process, ada), named(process, ben)
     await ada.ask("mutation { signOut { userErrors { code } } }")
     told = await asyncio.gather(signed_in.see(gone), signed_in.see(there), signed_in.see(gone), return_exceptions=True)
-    assert [type(each) for each in told] == [Unauthenticated, type(None), Unauthenticated]
+    assert [type(each) for each in told] == [SignInEnded, type(None), SignInEnded]
 
 
 async def test_who_comes_while_a_question_is_on_its_way_is_not_answered_by_it(
