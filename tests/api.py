@@ -8,13 +8,15 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
+from schema.node_id import NodeKind, key_of
 from server.embedded.valkey import EmbeddedValkey
-from tests.cast import PASSWORD, Person
+from tests.cast import MEMBERS, PASSWORD, Person
 from tests.running import free_port, running, until_ready
 
 PATIENCE = 120.0
@@ -65,6 +67,20 @@ async def sign_in(people: Sequence[Person], client: httpx.AsyncClient) -> None:
         person.client, person.token = client, None
         answer = await person.ask(SIGN_IN, email=person.member.email, password=PASSWORD)
         person.token = answer["signIn"]["session"]["accessToken"]
+
+
+async def somebody(client: httpx.AsyncClient, name: str) -> Person:
+    """One of the cast, who signs in through this client; of their ids only the user's is known."""
+    member = next(member for member in MEMBERS if member.name == name)
+    person = Person(member, UUID(int=0), UUID(int=0), client)
+    signed_in = await person.done(
+        "signIn", {"email": member.email, "password": PASSWORD}, "session { accessToken } viewer { user { id } }"
+    )
+    person.token = signed_in["session"]["accessToken"]
+    user_id = key_of(NodeKind.USER, signed_in["viewer"]["user"]["id"])
+    assert user_id is not None
+    person.user_id = user_id
+    return person
 
 
 class Listener:

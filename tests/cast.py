@@ -13,6 +13,7 @@ import httpx
 from models.user import UserKind, UserStatus
 from resolvers.operation import Transaction, operate
 from resolvers.process import Process
+from resolvers.session import SignedIn, begin
 from resolvers.user import create_user
 from resolvers.workspace import create_workspace
 from schema.node_id import NodeKind, node_id
@@ -43,6 +44,11 @@ MEMBERS = [
     Member("max", NORTHWIND, UserKind.INTERNAL, UserStatus.DEACTIVATED),
     Member("zoe", OTHER, UserKind.INTERNAL),
 ]
+
+
+async def sign_in_of(process: Process, workspace_id: UUID, user_id: UUID) -> SignedIn:
+    """A sign-in of somebody, and perhaps not their only one."""
+    return await operate(process, workspace_id, lambda transaction: begin(transaction, user_id))
 
 
 async def make_cast(process: Process, password_hash: str) -> None:

@@ -16,16 +16,14 @@ from psycopg_pool import AsyncConnectionPool
 
 import migrations
 from models.connection import Connection
-from resolvers.operation import operate
 from resolvers.process import Pool, Process
 from resolvers.sealing import Sealer
-from resolvers.session import begin
 from server.embedded.postgres import EmbeddedPostgres
 from server.embedded.valkey import EmbeddedValkey
 from server.engine import ParleyEngine
 from server.graphql.execution import Execution
 from server.http.app import build_app
-from tests.cast import MEMBERS, PASSWORD, Member, Person, make_cast
+from tests.cast import MEMBERS, PASSWORD, Member, Person, make_cast, sign_in_of
 from tests.ledger import Ledger
 
 # Two busy cores are slow now and then; that is no fault of what is tried.
@@ -167,7 +165,7 @@ async def _signed_in(process: Process, member: Member, keys: Any, client: httpx.
     workspace_id, user_id = keys
     person = Person(member, workspace_id, user_id, client)
     if member.status == "ACTIVE":
-        signed_in = await operate(process, workspace_id, lambda transaction: begin(transaction, user_id))
+        signed_in = await sign_in_of(process, workspace_id, user_id)
         person.token = signed_in.access_token
     return person
 

@@ -7,20 +7,19 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from uuid import UUID
 
 import httpx
 import pytest
 
 from resolvers.process import Process
-from schema.node_id import read_node_id
 from server.embedded.valkey import EmbeddedValkey
 from server.engine import ParleyEngine
 from server.graphql.error import told as told_error
 from server.graphql.execution import Execution
 from server.graphql.streams import TOO_SLOW
 from server.http.app import build_app
-from tests.cast import MEMBERS, PASSWORD, Person
+from tests.api import somebody
+from tests.cast import Person
 from tests.clients.npm import installed
 from tests.running import free_port, running, until_ready
 from tests.websocket.conftest import serving
@@ -134,7 +133,7 @@ async def programme(
     url = f"http://127.0.0.1:{port}"
     until_ready(server, url)
     http = await stack.enter_async_context(httpx.AsyncClient(base_url=url))
-    ada, cleo = [await _signed_in(http, each) for each in ("ada", "cleo")]
+    ada, cleo = [await somebody(http, each) for each in ("ada", "cleo")]
     room = await ada.make_room(cleo)
     network = Network(port)
     relay = await stack.enter_async_context(network.between())
@@ -211,16 +210,3 @@ async def test_it_goes_on_from_its_cursor_where_too_much_has_gathered_for_it(
         assert await said(program) == "Two"
         feed.outlet.error([TOLD_EXPIRED])
         assert await asyncio.wait_for(program.wait(), PATIENCE) != 0
-
-
-async def _signed_in(http: httpx.AsyncClient, name: str) -> Person:
-    member = next(member for member in MEMBERS if member.name == name)
-    person = Person(member, UUID(int=0), UUID(int=0), http)
-    payload = await person.done(
-        "signIn", {"email": member.email, "password": PASSWORD}, "session { accessToken } viewer { user { id } }"
-    )
-    person.token = payload["session"]["accessToken"]
-    named = read_node_id(payload["viewer"]["user"]["id"])
-    assert named is not None
-    person.user_id = named[1]
-    return person

@@ -19,11 +19,9 @@ from graphql import (
     is_leaf_type,
 )
 
-from resolvers.operation import operate
 from resolvers.process import Process
-from resolvers.session import begin
 from schema.build import printed
-from tests.cast import PASSWORD, Person
+from tests.cast import PASSWORD, Person, sign_in_of
 
 SCHEMA = build_schema(printed())
 
@@ -45,7 +43,7 @@ async def make_scene(process: Process, ada: Person, cleo: Person) -> Scene:
     room = await ada.make_room(cleo)
     of_ada = await ada.send(room, "From ada")
     of_cleo = await cleo.send(room, "From cleo")
-    signed_in = await operate(process, ada.workspace_id, lambda transaction: begin(transaction, ada.user_id))
+    signed_in = await sign_in_of(process, ada.workspace_id, ada.user_id)
     return Scene(room, of_ada["id"], of_cleo["id"], signed_in.refresh_token)
 
 

@@ -80,7 +80,6 @@ class Hub:
         Raises:
             Unauthenticated: the sign-in has ended.
         """
-
         await self._signed_in.see(who)
 
     async def subscribe(self, prepared: Prepared, who: Named | None, outlet: Outlet) -> Subscriber:

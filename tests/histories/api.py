@@ -9,17 +9,16 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-from uuid import UUID
 
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from schema.node_id import read_node_id
 from server.embedded.valkey import EmbeddedValkey
 from server.websocket.entry import PROTOCOL
-from tests.cast import MEMBERS, PASSWORD, Person
+from tests.api import somebody
+from tests.cast import Person
 from tests.live.phone import PATIENCE, TEXTS, Phone
 from tests.live.test_silent_database import Relay
 from tests.running import free_port, running, until_ready
@@ -106,16 +105,7 @@ class Api:
         self._stack = stack
 
     async def sign_in(self, name: str) -> Person:
-        member = next(member for member in MEMBERS if member.name == name)
-        person = Person(member, UUID(int=0), UUID(int=0), self._http)
-        signed_in = await person.done(
-            "signIn", {"email": member.email, "password": PASSWORD}, "session { accessToken } viewer { user { id } }"
-        )
-        person.token = signed_in["session"]["accessToken"]
-        named = read_node_id(signed_in["viewer"]["user"]["id"])
-        assert named is not None
-        person.user_id = named[1]
-        return person
+        return await somebody(self._http, name)
 
     def serving(self, person: Person) -> Person:
         """The same person, who asks this process."""

@@ -5,13 +5,11 @@ import asyncio
 import pytest
 
 from resolvers.errors import Unauthenticated
-from resolvers.operation import operate
 from resolvers.process import Process
 from resolvers.sealing import Sealer
-from resolvers.session import begin
 from schema.node_id import NodeKind, node_id
 from server.graphql.streams import Rejected
-from tests.cast import Person
+from tests.cast import Person, sign_in_of
 from tests.live.phone import Phone, Switchboard
 from tests.races import rows
 
@@ -215,7 +213,7 @@ class TestTheEnd:
     ) -> None:
         room = await ada.make_room(cleo)
         phones = [await live.call(cleo, room)]
-        other = await operate(process, cleo.workspace_id, lambda transaction: begin(transaction, cleo.user_id))
+        other = await sign_in_of(process, cleo.workspace_id, cleo.user_id)
         mine = cleo.token
         cleo.token = other.access_token
         phones.append(await live.call(cleo, room))
@@ -229,7 +227,7 @@ class TestTheEnd:
     ) -> None:
         room = await ada.make_room(cleo)
         here = await live.call(cleo, room)
-        other = await operate(process, cleo.workspace_id, lambda transaction: begin(transaction, cleo.user_id))
+        other = await sign_in_of(process, cleo.workspace_id, cleo.user_id)
         mine, cleo.token = cleo.token, other.access_token
         there = await live.call(cleo, room)
         cleo.token = mine

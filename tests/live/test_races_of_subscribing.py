@@ -7,10 +7,8 @@ import pytest
 
 from models import event as events
 from resolvers import stream
-from resolvers.operation import operate
 from resolvers.process import Process
-from resolvers.session import begin
-from tests.cast import Person
+from tests.cast import Person, sign_in_of
 from tests.live.hold import Hold, cursor_of, has_read
 from tests.live.phone import Switchboard
 
@@ -150,7 +148,7 @@ class TestAReaderThatHasAnOlderSnapshot:
         reading = Hold(monkeypatch, stream, "read_on", behind=True)
         await ada.send(room, "Before")
         await reading.reached.wait()
-        signed_in = await operate(process, cleo.workspace_id, lambda transaction: begin(transaction, cleo.user_id))
+        signed_in = await sign_in_of(process, cleo.workspace_id, cleo.user_id)
         cleo.token = signed_in.access_token
         phones = [await live.call(cleo, room), await live.call(cleo, room, cursor)]
         reading.let_go()

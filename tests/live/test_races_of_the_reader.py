@@ -19,6 +19,14 @@ from tests.live.phone import Phone, Switchboard
 from tests.races import rows
 
 
+async def break_what_is_in_a_transaction(process: Process) -> None:
+    await rows(
+        process,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+        "AND state = 'idle in transaction'",
+    )
+
+
 async def test_the_sweep_finds_what_no_hint_told(
     process: Process, live: Switchboard, ada: Person, cleo: Person
 ) -> None:
@@ -38,11 +46,7 @@ async def test_a_connection_that_breaks_costs_nothing(
     held = Hold(monkeypatch, stream, "rooms_of_events")
     await ada.send(room, "One")
     await held.reached.wait()
-    await rows(
-        process,
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
-        "AND state = 'idle in transaction'",
-    )
+    await break_what_is_in_a_transaction(process)
     held.let_go()
     await ada.send(room, "Two")
     await phone.has("One", "Two")
@@ -59,11 +63,7 @@ async def test_one_that_breaks_in_an_execution_is_no_error_of_the_client(
     held = Hold(monkeypatch, user, "authors")
     await ada.send(room, "One")
     await held.reached.wait()
-    await rows(
-        process,
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
-        "AND state = 'idle in transaction'",
-    )
+    await break_what_is_in_a_transaction(process)
     held.let_go()
     await phone.has("One")
 

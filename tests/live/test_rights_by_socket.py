@@ -5,11 +5,9 @@ from typing import Any
 import pytest
 
 from resolvers import stream
-from resolvers.operation import operate
 from resolvers.process import Process
-from resolvers.session import begin
 from server.connections import Bounds
-from tests.cast import Person
+from tests.cast import Person, sign_in_of
 from tests.live.endings import Ending, ends
 from tests.live.hold import Hold, cursor_of, has_read, reader
 from tests.live.phone import TEXTS, Switchboard
@@ -150,7 +148,7 @@ class TestASignInThatEnds:
     ) -> None:
         room = await ada.make_room(cleo)
         here = await served.listener(cleo, TEXTS, room=room)
-        mine, other = cleo.token, await operate(process, cleo.workspace_id, lambda each: begin(each, cleo.user_id))
+        mine, other = cleo.token, await sign_in_of(process, cleo.workspace_id, cleo.user_id)
         cleo.token = other.access_token
         there = await served.listener(cleo, TEXTS, room=room)
         cleo.token = mine
@@ -300,7 +298,7 @@ async def test_all_sign_ins_of_a_user_count_together(
 ) -> None:
     room = await ada.make_room(cleo)
     first, other = [await served.listener(each, TEXTS, room=room) for each in (cleo, ada)]
-    again = await operate(process, cleo.workspace_id, lambda transaction: begin(transaction, cleo.user_id))
+    again = await sign_in_of(process, cleo.workspace_id, cleo.user_id)
     cleo.token = again.access_token
     second = await served.dial()
     await second.say(type="connection_init", payload=signed_in(cleo))

@@ -48,6 +48,20 @@ async def hears_the_end(events: Events, reason: str) -> None:
     assert await events.next() is None
 
 
+async def hears_that_she_left(events: Events, name: str, ada: Person, other: str) -> None:
+    """That, and nothing else of that room; then only `viewerEvents` goes on."""
+    if name != "messageAdded":
+        event = await events.next()
+        assert isinstance(event, tuple)
+        assert event[1]["data"][name]["__typename"] == "RoomLeft"
+    if name == "viewerEvents":
+        await ada.send(other, "Elsewhere")
+        await hears(events, "Elsewhere")
+    else:
+        assert await events.next() == ("complete", None)
+        assert await events.next() is None
+
+
 async def refusal(asking: Callable[[], AbstractAsyncContextManager[Events]]) -> tuple[int, list[str]]:
     """The status of a stream that does not begin, and the codes that it tells."""
     async with asyncio.timeout(PATIENCE), asking() as events:
@@ -195,16 +209,7 @@ class TestARemoval:
             await hears(events, "For all of us")
             await ada.done("removeParticipant", {"roomId": room, "userId": cleo.id})
             await ada.send(room, "Among ourselves")
-            if name != "messageAdded":
-                event = await events.next()
-                assert isinstance(event, tuple)
-                assert event[1]["data"][name]["__typename"] == "RoomLeft"
-            if name == "viewerEvents":
-                await ada.send(other, "Elsewhere")
-                await hears(events, "Elsewhere")
-            else:
-                assert await events.next() == ("complete", None)
-                assert await events.next() is None
+            await hears_that_she_left(events, name, ada, other)
 
     @follows
     async def test_while_the_process_is_behind_keeps_later_texts_from_who_is_gone(
@@ -225,15 +230,7 @@ class TestARemoval:
             await ada.done("removeParticipant", {"roomId": room, "userId": cleo.id})
             await ada.done("editMessage", {"messageId": message["id"], "body": "Not for cleo"})
             reading.let_go()
-            if name != "messageAdded":
-                event = await events.next()
-                assert isinstance(event, tuple)
-                assert event[1]["data"][name]["__typename"] == "RoomLeft"
-            if name == "viewerEvents":
-                await ada.send(other, "Elsewhere")
-                await hears(events, "Elsewhere")
-            else:
-                assert await events.next() == ("complete", None)
+            await hears_that_she_left(events, name, ada, other)
 
     @follows
     async def test_of_who_was_away_is_not_found(self, served: Served, ada: Person, cleo: Person, name: str) -> None:

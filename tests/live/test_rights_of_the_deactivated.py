@@ -9,15 +9,13 @@ import pytest
 
 from resolvers import stream
 from resolvers.errors import Unauthenticated
-from resolvers.operation import operate
 from resolvers.process import Process
-from resolvers.session import begin
 from server.broadcast import Hints
 from server.embedded.valkey import EmbeddedValkey
 from server.engine import ParleyEngine
 from server.graphql.execution import Execution
 from server.hub.hub import Hub
-from tests.cast import Person
+from tests.cast import Person, sign_in_of
 from tests.ledger import Ledger
 from tests.live.endings import is_deactivated
 from tests.live.hold import Hold, cursor_of, has_read
@@ -57,7 +55,7 @@ class TestWithTheirSignIns:
         others = [await follow(server, ada, room, name) for server in (live, second) for name in STREAMS]
         phones = []
         for _ in range(2):
-            again = await operate(process, cleo.workspace_id, lambda transaction: begin(transaction, cleo.user_id))
+            again = await sign_in_of(process, cleo.workspace_id, cleo.user_id)
             cleo.token = again.access_token
             phones += [await follow(server, cleo, room, name) for server in (live, second) for name in STREAMS]
         await is_deactivated(process, cleo)

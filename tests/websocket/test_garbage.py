@@ -87,6 +87,16 @@ async def calm(client: Client, streams: ToyStreams) -> Client:
     return client
 
 
+async def all_is_well(calm: Client, streams: ToyStreams) -> None:
+    """For whoever does nothing of the kind."""
+    assert streams.feeds[0].give("all is well")
+    assert (await calm.hear())["payload"] == {"data": {"tick": "all is well"}}
+
+
+def unexpected(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    return [each for each in caplog.records if each.name.startswith(("uvicorn", "parley", "websockets", "asyncio"))]
+
+
 @pytest.mark.parametrize("subscribed", [False, True], ids=["at once", "with a stream"])
 @pytest.mark.parametrize(("sent", "code"), GARBAGE.values(), ids=GARBAGE)
 async def test_it_ends_the_socket_and_is_nothing_to_others(
@@ -110,12 +120,9 @@ async def test_it_ends_the_socket_and_is_nothing_to_others(
             async with asyncio.timeout(SECONDS):
                 await feed.was_closed.wait()
             assert not feed.give("late")
-    assert streams.feeds[0].give("all is well")
-    assert (await calm.hear())["payload"] == {"data": {"tick": "all is well"}}
+    await all_is_well(calm, streams)
     await calm.settled()
-    assert [
-        each for each in caplog.records if each.name.startswith(("uvicorn", "parley", "websockets", "asyncio"))
-    ] == []
+    assert unexpected(caplog) == []
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -127,12 +134,9 @@ async def test_random_bytes_end_the_socket_and_are_nothing_to_others(
         wild.writer.write(said({"type": "connection_init"}) + random.Random(seed).randbytes(100_000))
         wild.writer.write_eof()
         await wild.end()
-    assert streams.feeds[0].give("all is well")
-    assert (await calm.hear())["payload"] == {"data": {"tick": "all is well"}}
+    await all_is_well(calm, streams)
     await calm.settled()
-    assert [
-        each for each in caplog.records if each.name.startswith(("uvicorn", "parley", "websockets", "asyncio"))
-    ] == []
+    assert unexpected(caplog) == []
 
 
 @pytest.mark.parametrize("cut", [1, 2, 5, 6, 60, 100_000])
@@ -155,5 +159,4 @@ async def test_a_frame_of_ten_megabytes_closes_the_socket(dial: Dial, calm: Clie
     assert (await client.closed())[0] == 1009
     with contextlib.suppress(ConnectionClosed):
         await sending
-    assert streams.feeds[0].give("all is well")
-    assert (await calm.hear())["payload"] == {"data": {"tick": "all is well"}}
+    await all_is_well(calm, streams)
