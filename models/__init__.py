@@ -3,6 +3,36 @@
 Importing this package registers every table, so that migrations and checks see all of them.
 """
 
-from models import event, message, participant, read_mark, room, session, user, work, workspace
+from models import (
+    audit,
+    event,
+    issuer,
+    link,
+    mail,
+    message,
+    participant,
+    portal,
+    read_mark,
+    room,
+    session,
+    user,
+    work,
+    workspace,
+)
 
-__all__ = ["event", "message", "participant", "read_mark", "room", "session", "user", "work", "workspace"]
+__all__ = [
+    "audit",
+    "event",
+    "issuer",
+    "link",
+    "mail",
+    "message",
+    "participant",
+    "portal",
+    "read_mark",
+    "room",
+    "session",
+    "user",
+    "work",
+    "workspace",
+]

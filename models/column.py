@@ -37,7 +37,7 @@ def one_of(column: str, values: type[StrEnum]) -> sa.CheckConstraint:
 
 def belongs_to(target: str, *names: str) -> sa.ForeignKeyConstraint:
     """A foreign key within the workspace: the database itself refuses a row that crosses the wall."""
-    keys = {"room": ["id"], "user": ["id"], "message": ["room_id", "sequence"]}[target]
+    keys = {"message": ["room_id", "sequence"]}.get(target, ["id"])
     return sa.ForeignKeyConstraint(
         ["workspace_id", *names], [f"{target}.workspace_id", *(f"{target}.{key}" for key in keys)]
     )

@@ -22,6 +22,9 @@ class Room(SQLModel, table=True):
     __table_args__ = (
         sa.PrimaryKeyConstraint("workspace_id", "id"),
         belongs_to("user", "created_by"),
+        belongs_to("portal", "portal_id"),
+        # Portal.rooms and RoomFilter.portalId.
+        sa.Index("room_by_portal", "workspace_id", "portal_id", postgresql_where=sa.text("portal_id IS NOT NULL")),
         # A repeated createRoom finds the first room.
         sa.UniqueConstraint("workspace_id", "created_by", "idempotency_key", name="room_idempotency_key"),
     )
@@ -35,6 +38,7 @@ class Room(SQLModel, table=True):
     created_at: datetime = timestamp(now=True)
     archived_at: datetime | None = timestamp()
     idempotency_key: str | None = string()
+    portal_id: UUID | None
 
 
 class RoomRow(NamedTuple):

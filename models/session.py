@@ -1,15 +1,26 @@
 """Sign-ins. A session row is a sign-in that is alive; the tokens only name it."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
-from models.column import belongs_to, timestamp
-from models.statement import Statement, columns, integer, nothing, scalar, table, uuid
+from models.column import belongs_to, one_of, string, timestamp
+from models.statement import Statement, columns, integer, nothing, scalar, table, text, uuid
 from models.user import UserRow, UserStatus, users
+
+
+class SessionMethod(StrEnum):
+    """How somebody showed who they are."""
+
+    PASSWORD = "PASSWORD"  # noqa: S105
+    LINK = "LINK"
+    INVITATION = "INVITATION"
+    RESET = "RESET"
+    ISSUER = "ISSUER"
 
 
 class Session(SQLModel, table=True):
@@ -17,6 +28,9 @@ class Session(SQLModel, table=True):
     __table_args__ = (
         sa.PrimaryKeyConstraint("workspace_id", "id"),
         belongs_to("user", "user_id"),
+        one_of("method", SessionMethod),
+        # A user's sign-ins: to list them, and to end them all.
+        sa.Index("session_by_user", "workspace_id", "user_id"),
         # The sweep of what has expired, over all workspaces and in one.
         sa.Index("session_by_expiry", "expires_at", "workspace_id"),
     )
@@ -24,10 +38,22 @@ class Session(SQLModel, table=True):
     workspace_id: UUID
     id: UUID
     user_id: UUID
-    # SHA-256 of the refresh token: a stolen copy of the table signs nobody in.
-    refresh_hash: bytes = Field(sa_type=sa.LargeBinary)
+    method: str = string()
+    # SHA-256 of what every refresh token of this sign-in begins with, and of the latest one: a stolen copy of the table
+    # signs nobody in. None for a sign-in that a firm's own issuer renews.
+    family_hash: bytes | None = Field(default=None, sa_type=sa.LargeBinary)
+    refresh_hash: bytes | None = Field(default=None, sa_type=sa.LargeBinary)
+    # Of the token before; and the latest token, which only the one before opens: for a client that lost the answer.
+    former_hash: bytes | None = Field(default=None, sa_type=sa.LargeBinary)
+    successor: bytes | None = Field(default=None, sa_type=sa.LargeBinary)
+    refreshed_at: datetime | None = timestamp()
     created_at: datetime = timestamp(now=True)
     expires_at: datetime = timestamp()
+    # Only of a sign-in whose token somebody else made: it stays until the token has expired, to bar it.
+    ended_at: datetime | None = timestamp()
+    # From where it began.
+    address: str | None = string()
+    user_agent: str | None = string()
 
 
 class SessionRow(NamedTuple):
@@ -51,6 +77,7 @@ def alive(session_id: sa.ColumnElement[UUID], user_id: sa.ColumnElement[UUID]) -
         sessions.c.id == session_id,
         sessions.c.user_id == user_id,
         sessions.c.expires_at > now,
+        sessions.c.ended_at.is_(None),
         users.c.workspace_id == sessions.c.workspace_id,
         users.c.id == sessions.c.user_id,
         users.c.status == UserStatus.ACTIVE.value,
@@ -86,6 +113,7 @@ insert_session = Statement(
         workspace_id=uuid("workspace_id"),
         id=uuid("id"),
         user_id=uuid("user_id"),
+        method=text("method"),
         refresh_hash=sa.bindparam("refresh_hash", type_=sa.LargeBinary()),
         expires_at=now + lifetime,
     ),

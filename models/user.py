@@ -50,7 +50,11 @@ class User(SQLModel, table=True):
     password_hash: str | None = string()
     avatar_url: str | None = string()
     email_notifications: bool = flag(True)
+    # A name of the IANA database; None until somebody says one.
+    time_zone: str | None = string()
     created_at: datetime = timestamp(now=True)
+    # When the account last became ACTIVE: nobody gets mail about what was before.
+    activated_at: datetime | None = timestamp()
 
 
 class UserRow(NamedTuple):
@@ -62,6 +66,7 @@ class UserRow(NamedTuple):
     email: str
     avatar_url: str | None
     email_notifications: bool
+    time_zone: str | None
 
 
 class Account(NamedTuple):
@@ -88,6 +93,7 @@ insert_user = Statement(
         email_key=text("email_key"),
         password_hash=text("password_hash"),
         email_notifications=sa.true(),
+        activated_at=sa.case((text("status") == UserStatus.ACTIVE.value, sa.func.clock_timestamp())),
     ),
     nothing,
 )

@@ -20,6 +20,11 @@ class Workspace(SQLModel, table=True):
     name: str = string()
     slug: str = string()
     created_at: datetime = timestamp(now=True)
+    # Where links in mails lead, with "{token}" in it (of a room: "{room}"); None is the built-in page.
+    invitation_url: str | None = string()
+    sign_in_url: str | None = string()
+    reset_url: str | None = string()
+    room_url: str | None = string()
 
 
 class WorkspaceRow(NamedTuple):

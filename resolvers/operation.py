@@ -6,6 +6,7 @@ does.
 """
 
 import asyncio
+import json
 import secrets
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
@@ -15,10 +16,13 @@ from uuid import UUID
 import sqlalchemy as sa
 from psycopg.pq import TransactionStatus
 
+from models.audit import AUDIT_PARAMETERS, Action, Actor, insert_audit
 from models.connection import Connection, Cursor
 from models.event import EventKind, insert_events, lock_line
+from models.ids import new_id
 from models.statement import Statement, integer, nothing
 from resolvers.errors import ParleyError
+from resolvers.origin import UNKNOWN, Origin
 from resolvers.process import Process
 
 Result = TypeVar("Result")
@@ -54,10 +58,12 @@ DEADLINE = 60.0
 class Transaction:
     """What an operation works in: the connection, and what leaves with its commit."""
 
-    def __init__(self, process: Process, connection: Connection, workspace_id: UUID) -> None:
+    def __init__(self, process: Process, connection: Connection, workspace_id: UUID, origin: Origin = UNKNOWN) -> None:
         self.process = process
         self.connection = connection
         self.workspace_id = workspace_id
+        self.origin = origin
+        self.audited: list[dict[str, Any]] = []
         self.events: list[tuple[Any, ...]] = []
         self.queued: list[tuple[Any, ...]] = []
         self.durable = True
@@ -77,6 +83,36 @@ class Transaction:
         stamp = int.from_bytes(secrets.token_bytes(8), "big", signed=True)
         users = None if user_ids is None else f"{{{','.join(map(str, user_ids))}}}"
         self.events.append((stamp, kind.value, room_id, sequence, user_id, session_id, users))
+
+    def audit(
+        self,
+        action: Action,
+        *,
+        actor_id: UUID | None,
+        by: Actor = Actor.USER,
+        user_id: UUID | None = None,
+        room_id: UUID | None = None,
+        portal_id: UUID | None = None,
+        session_id: UUID | None = None,
+        **details: str | int | bool | None,
+    ) -> None:
+        """Put an entry into the audit log, at the commit. `details`: ids, kinds and codes; never a secret, and nothing
+        that somebody wrote in a room."""
+        self.audited.append(
+            {
+                "id": new_id(),
+                "action": action.value,
+                "actor_id": actor_id,
+                "by": by.value,
+                "user_id": user_id,
+                "room_id": room_id,
+                "portal_id": portal_id,
+                "session_id": session_id,
+                "address": self.origin.address,
+                "user_agent": self.origin.user_agent,
+                "details": json.dumps(details),
+            }
+        )
 
     def queue(self, task: str, *arguments: Any) -> None:
         """Name a task to be queued after the commit."""
@@ -100,8 +136,11 @@ async def operate(
     process: Process,
     workspace_id: UUID,
     operation: Callable[[Transaction], Awaitable[Pending[Result] | Result]],
+    origin: Origin = UNKNOWN,
 ) -> Result:
     """Run an operation in its transaction: begin, run, take positions, commit, and only then publish and queue.
+
+    `origin`: from where it was asked for; the audit log keeps it.
 
     Raises:
         whatever the operation raises, after a rollback; then no event is there, and nothing is published or queued.
@@ -109,7 +148,7 @@ async def operate(
     async with asyncio.timeout(DEADLINE), process.pool.connection() as connection:
         try:
             async with connection.batch():
-                transaction = Transaction(process, connection, workspace_id)
+                transaction = Transaction(process, connection, workspace_id, origin)
                 # Spelled out: positions and rights rest on a fresh snapshot for each statement, whatever the defaults.
                 await connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")
                 await _set_locally.send(
@@ -118,6 +157,7 @@ async def operate(
                     idle_timeout=process.idle_transaction_timeout_ms,
                 )
                 result = await operation(transaction)
+                await _write_audit(transaction)
                 taken = await _take_positions(transaction)
                 await connection.execute("COMMIT")
             done = await result.statement.one_of(result.cursor) if isinstance(result, Pending) else result
@@ -142,6 +182,14 @@ async def _roll_back(connection: Connection, error: BaseException) -> None:
         await connection.discard()
     else:
         await connection.rollback()
+
+
+async def _write_audit(transaction: Transaction) -> None:
+    if transaction.audited:
+        entries = {
+            parameter: [entry[name] for entry in transaction.audited] for name, parameter in AUDIT_PARAMETERS.items()
+        }
+        await insert_audit.send(transaction.connection, workspace_id=transaction.workspace_id, **entries)
 
 
 async def _take_positions(transaction: Transaction) -> Cursor | None:

@@ -31,3 +31,9 @@ class Process:
     lock_timeout_ms: int
     idle_transaction_timeout_ms: int
     event_retention_days: int
+    # The first makes the tokens of links; all of them open.
+    link_keys: tuple[bytes, ...]
+    # Where people reach the built-in pages, without a slash at the end.
+    public_url: str
+    invitation_seconds: int
+    link_seconds: int

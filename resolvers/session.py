@@ -12,6 +12,7 @@ from models import user as users
 from models.connection import Connection
 from models.event import EventKind
 from models.ids import new_id
+from models.session import SessionMethod
 from models.user import Account, UserKind, UserRow, UserStatus
 from resolvers.errors import Code, Refused, SignInEnded, Unauthenticated
 from resolvers.operation import Transaction, operate
@@ -173,6 +174,7 @@ async def begin(transaction: Transaction, user_id: UUID) -> SignedIn:
         workspace_id=transaction.workspace_id,
         id=token.session_id,
         user_id=user_id,
+        method=SessionMethod.PASSWORD.value,
         refresh_hash=token.hash,
         seconds=transaction.process.refresh_token_seconds,
     )

@@ -8,6 +8,7 @@ import binascii
 import hashlib
 import hmac
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
@@ -43,7 +44,7 @@ class RefreshToken:
 
     def __str__(self) -> str:
         raw = self.workspace_id.bytes + self.session_id.bytes + self.secret
-        return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+        return _text(raw)
 
 
 def new_refresh_token(workspace_id: UUID, session_id: UUID) -> RefreshToken:
@@ -52,13 +53,29 @@ def new_refresh_token(workspace_id: UUID, session_id: UUID) -> RefreshToken:
 
 def read_refresh_token(token: str) -> RefreshToken | None:
     """None for what is no refresh token at all."""
-    try:
-        raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        return None
-    if len(raw) != 32 + _SECRET:
+    raw = _bytes(token)
+    if raw is None or len(raw) != 32 + _SECRET:
         return None
     return RefreshToken(UUID(bytes=raw[:16]), UUID(bytes=raw[16:32]), raw[32:])
+
+
+def link_token(keys: Sequence[bytes], workspace_id: UUID, link_id: UUID) -> str:
+    """The token of a link: its ids and a MAC over them (HMAC-SHA256, RFC 2104), so that no copy of any table opens it.
+    Made with the first key."""
+    raw = workspace_id.bytes + link_id.bytes
+    return _text(raw + _mac(keys[0], raw))
+
+
+def read_link_token(keys: Sequence[bytes], token: str) -> tuple[UUID, UUID] | None:
+    """The workspace and the link that a token names; None for what none of the keys made. Whether the link is still
+    good is the database's to say."""
+    raw = _bytes(token)
+    if raw is None or len(raw) != 32 + _SECRET:
+        return None
+    named, mac = raw[:32], raw[32:]
+    if not any(hmac.compare_digest(_mac(key, named), mac) for key in keys):
+        return None
+    return UUID(bytes=named[:16]), UUID(bytes=named[16:])
 
 
 def access_token(key: bytes, named: Named, seconds: int) -> tuple[str, datetime]:
@@ -88,3 +105,20 @@ def read_access_token(key: bytes, token: str) -> Named | None:
         return Named(UUID(claims["wid"]), UUID(claims["sid"]), UUID(claims["sub"]))
     except (jwt.InvalidTokenError, ValueError, AttributeError, TypeError):
         return None
+
+
+def _text(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def _bytes(token: str) -> bytes | None:
+    """None for what is not Base64 as `_text` writes it."""
+    try:
+        raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    return raw if _text(raw) == token else None
+
+
+def _mac(key: bytes, raw: bytes) -> bytes:
+    return hmac.digest(key, raw, hashlib.sha256)

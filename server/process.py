@@ -67,4 +67,8 @@ def make_process(
         lock_timeout_ms=settings.lock_timeout_ms,
         idle_transaction_timeout_ms=settings.idle_transaction_timeout_ms,
         event_retention_days=settings.event_retention_days,
+        link_keys=tuple(derived(each, "link token") for each in (secret, *settings.former_secrets)),
+        public_url=settings.public_address,
+        invitation_seconds=settings.invitation_seconds,
+        link_seconds=settings.link_seconds,
     )

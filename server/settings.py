@@ -68,6 +68,8 @@ class Settings(BaseSettings):
     access_token_seconds: Annotated[int, Field(ge=10, le=86_400)] = 900
     refresh_token_seconds: Annotated[int, Field(ge=60, le=31_536_000)] = 2_592_000
     event_retention_days: Annotated[int, Field(ge=1, le=3650)] = 30
+    invitation_seconds: Annotated[int, Field(ge=60, le=31_536_000)] = 604_800
+    link_seconds: Annotated[int, Field(ge=60, le=86_400)] = 900
 
     @field_validator("allowed_origins", "trusted_proxies", mode="before")
     @classmethod

@@ -60,6 +60,10 @@ def make_process(
         lock_timeout_ms=10_000,
         idle_transaction_timeout_ms=30_000,
         event_retention_days=30,
+        link_keys=(b"a secret of the tests for links",),
+        public_url="http://parley.test",
+        invitation_seconds=7 * 86400,
+        link_seconds=900,
     )
 
 
