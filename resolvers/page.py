@@ -1,4 +1,4 @@
-"""Pages of lists that are ordered by a time and an id."""
+"""Pages of lists that are ordered by a time and an id, or by a name and an id."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,3 +33,28 @@ class TimePage:
             "before_id": before_id,
             "limit": self.limit,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class NamePage:
+    """Bounds of a page by (name, id), exclusive, as ids of what stands there. `limit` and `backward` as above."""
+
+    limit: int
+    after: UUID | None = None
+    before: UUID | None = None
+    backward: bool = False
+
+    @property
+    def shape(self) -> dict[str, bool]:
+        """Which statement reads it."""
+        return {"after": self.after is not None, "before": self.before is not None, "backward": self.backward}
+
+    @property
+    def bounds(self) -> dict[str, Any]:
+        """The parameters of that statement."""
+        return {"after": self.after, "before": self.before, "limit": self.limit}
+
+    @property
+    def cursors(self) -> list[UUID]:
+        """What its bounds name, each once."""
+        return list(dict.fromkeys(edge for edge in (self.after, self.before) if edge is not None))

@@ -40,14 +40,26 @@ def message_body(given: str) -> Body:
 
 
 def room_name(given: str) -> Name:
-    """A room's name as it is stored: NFC, trimmed, one line.
-
+    """
     Raises:
         Refused: INVALID, BLANK or TOO_LONG at `name`.
     """
+    return _name(given, "Give the room a name.")
+
+
+def portal_name(given: str) -> Name:
+    """
+    Raises:
+        Refused: INVALID, BLANK or TOO_LONG at `name`.
+    """
+    return _name(given, "Give the portal a name.")
+
+
+def _name(given: str, when_blank: str) -> Name:
+    """A name as it is stored: NFC, trimmed, one line."""
     name = _normal(given.strip(), NAME_LIMIT, "name").strip()
     if not _says_something(name):
-        raise Refused(Code.BLANK, "Give the room a name.", "name")
+        raise Refused(Code.BLANK, when_blank, "name")
     if len(name) > NAME_LIMIT:
         raise Refused(Code.TOO_LONG, f"A name has at most {NAME_LIMIT} characters.", "name")
     if any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in name):

@@ -8,15 +8,19 @@ from types import ModuleType
 
 import pytest
 
-from models import event, message, participant, person, read_mark, room, seat, session, user, work, workspace
+from models import event, message, participant, person, portal, read_mark, room, seat, session, user, work, workspace
 from models.message import MessageRow
 from models.participant import ParticipantRow
+from models.portal import PortalRow, client_row, clients_portal
 from models.room import RoomRow, Standing
 from models.statement import Statement
 from models.user import UserRow
 
 ROOT = Path(__file__).parent.parent
-MODULES = (event, message, participant, person, read_mark, room, seat, session, user, work, workspace)
+MODULES = (event, message, participant, person, portal, read_mark, room, seat, session, user, work, workspace)
+
+# What statements make of rows of rooms, people and portals.
+GIVES_ROWS = (RoomRow, MessageRow, ParticipantRow, UserRow, Standing, PortalRow, client_row, clients_portal)
 
 # Statements that give something of a room, or of a person, without asking who the viewer is; each with its reason.
 WITHOUT_A_VIEWER = {
@@ -27,6 +31,12 @@ WITHOUT_A_VIEWER = {
     "participant.participants_by_user": "of a room that its manager holds locked",
     "participant.participants_of_pairs": "of rooms in which who is told was found, in the same snapshot",
     "participant.participants_pages": "of rooms that an internal viewer has been given",
+    "portal.clients_pages": "for internal viewers only",
+    "portal.lock_portal": "for internal viewers only",
+    "portal.lock_portal_to_change": "for internal viewers only",
+    "portal.portals_by_id": "for internal viewers only",
+    "portal.portals_of_users": "for internal viewers only",
+    "portal.portals_page": "for internal viewers only",
     "room.rooms_of_events": "of rooms in which who is told was found, in the same snapshot",
     "session.lock_active_user": "the user whose sign-in it is",
     "session.signed_in_user": "the user whose sign-in it is",
@@ -39,6 +49,8 @@ def statements() -> Iterator[tuple[str, Statement[object]]]:
     made = {
         "message.messages_pages": message.messages_pages(backward=True),
         "participant.participants_pages": participant.participants_pages(after=True, before=True, backward=True),
+        "portal.clients_pages": portal.clients_pages(after=True, before=True, backward=True),
+        "portal.portals_page": portal.portals_page(after=True, before=True, backward=True),
         "room.rooms_page": room.rooms_page(archived=None, query=True, after=True, before=True, backward=True),
         "user.users_page": user.users_page(query=True, kind=True, status=True, after=True),
     }
@@ -54,8 +66,7 @@ def test_finding_is_the_permission() -> None:
     bare = {
         name
         for name, statement in statements()
-        if statement.row in (RoomRow, MessageRow, ParticipantRow, UserRow, Standing)
-        and b"%(viewer_id)s" not in statement.sql
+        if statement.row in GIVES_ROWS and b"%(viewer_id)s" not in statement.sql
     }
     assert bare == set(WITHOUT_A_VIEWER)
 
