@@ -3,6 +3,8 @@
 import unicodedata
 from typing import NewType
 
+import email_validator
+
 from resolvers.errors import Code, Malformed, Refused
 
 MESSAGE_LIMIT = 10_000
@@ -18,10 +20,18 @@ COMPOSED = 4
 MARKS_LIMIT = 30
 # Letters and symbols by category that show nothing: Hangul fillers and the blank Braille pattern.
 FILLERS = "\u115f\u1160\u3164\uffa0\u2800"
+# Unicode's property Bidi_Control: they show a text in another order than it has, and so as another one.
+BIDI_CONTROLS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+# Octets of an address that mail can go to (RFC 5321, 4.5.3.1), as it goes over the wire.
+MAILABLE_LIMIT = 254
+LOCAL_PART_LIMIT = 64
+# Names such as .test and .local mean something where somebody says what: in tests, and in a firm's own network.
+email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
 
 Body = NewType("Body", str)
 Name = NewType("Name", str)
 Key = NewType("Key", str)
+Address = NewType("Address", str)
 
 
 def message_body(given: str) -> Body:
@@ -55,16 +65,44 @@ def portal_name(given: str) -> Name:
     return _name(given, "Give the portal a name.")
 
 
-def _name(given: str, when_blank: str) -> Name:
-    """A name as it is stored: NFC, trimmed, one line."""
-    name = _normal(given.strip(), NAME_LIMIT, "name").strip()
-    if not _says_something(name):
-        raise Refused(Code.BLANK, when_blank, "name")
-    if len(name) > NAME_LIMIT:
-        raise Refused(Code.TOO_LONG, f"A name has at most {NAME_LIMIT} characters.", "name")
-    if any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in name):
-        raise Refused(Code.INVALID, "A name is one line, without control characters.", "name")
-    return Name(name)
+def person_name(given: str) -> Name:
+    """A person's name as it is stored: as a room's, and without controls of the direction of text, with which it could
+    show as somebody else's.
+
+    Raises:
+        Refused: INVALID, BLANK or TOO_LONG at `name`.
+    """
+    name = _name(given, "Write a name.")
+    if any(character in BIDI_CONTROLS for character in name):
+        raise Refused(Code.INVALID, "A name has no characters that change the direction of text.", "name")
+    return name
+
+
+def email_address(given: str) -> Address:
+    """An address that mail can be sent to, as it is stored: trimmed and NFC, with the case that it was given.
+
+    What is accepted: one `@`; before it, dots and what RFC 5322 allows unquoted, or letters of any script (RFC 6531),
+    in at most 64 octets; after it a domain of two or more labels that IDNA 2008 knows; at most 254 octets in all. So no
+    white space, quotes, commas, angle brackets, controls, nor anything that is not to be seen. Whether there is such a
+    mailbox is not asked. Two spellings of one domain, in letters and as `xn--`, are two addresses.
+
+    Raises:
+        Refused: BLANK, TOO_LONG or INVALID at `email`.
+    """
+    address = _normal(given.strip(), ADDRESS_LIMIT, "email").strip()
+    if not _says_something(address):
+        raise Refused(Code.BLANK, "Write an e-mail address.", "email")
+    local, _, domain = address.rpartition("@")
+    if len(address.encode()) > MAILABLE_LIMIT or len(local.encode()) > LOCAL_PART_LIMIT:
+        raise Refused(Code.TOO_LONG, f"An e-mail address has at most {MAILABLE_LIMIT} bytes.", "email")
+    try:
+        found = email_validator.validate_email(address, check_deliverability=False)
+    except email_validator.EmailNotValidError:
+        raise Refused(Code.INVALID, "This is no e-mail address.", "email") from None
+    # What is stored is what was given, so no domain that becomes another one when somebody normalises it.
+    if domain.lower() not in (found.domain, found.ascii_domain):
+        raise Refused(Code.INVALID, "This is no e-mail address.", "email")
+    return Address(address)
 
 
 def idempotency_key(given: str | None) -> Key | None:
@@ -121,6 +159,17 @@ def _comparable(given: str) -> str | None:
     if len(given) > COMPOSED * ADDRESS_LIMIT or not is_text(given) or _has_too_many_marks(given):
         return None
     return folded(given)
+
+
+def _name(given: str, blank: str) -> Name:
+    name = _normal(given.strip(), NAME_LIMIT, "name").strip()
+    if not _says_something(name):
+        raise Refused(Code.BLANK, blank, "name")
+    if len(name) > NAME_LIMIT:
+        raise Refused(Code.TOO_LONG, f"A name has at most {NAME_LIMIT} characters.", "name")
+    if any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in name):
+        raise Refused(Code.INVALID, "A name is one line, without control characters.", "name")
+    return Name(name)
 
 
 def _normal(given: str, limit: int, field: str) -> str:

@@ -180,6 +180,137 @@ class TestNames:
         assert 1 <= len(stored) <= 200
 
 
+class TestNamesOfPeople:
+    def test_are_stored_as_those_of_rooms(self) -> None:
+        assert text.person_name("  Zoe\u0308 O'Hara, Dr. <3 ") == "Zoë O'Hara, Dr. <3"
+
+    @pytest.mark.parametrize("given", INVISIBLE, ids=lambda given: ascii(given[:3]))
+    def test_that_show_nothing_are_blank(self, given: str) -> None:
+        assert refusal(text.person_name, given) is Code.BLANK
+
+    @pytest.mark.parametrize("given", [*NO_TEXT, "a\nb", "a\r\nBcc: x@evil.test", "a\u2028b", "a\x85b"], ids=ascii)
+    def test_that_are_no_text_or_more_than_a_line_are_invalid(self, given: str) -> None:
+        assert refusal(text.person_name, given) is Code.INVALID
+
+    @pytest.mark.parametrize("control", text.BIDI_CONTROLS, ids=ascii)
+    def test_with_controls_of_the_direction_of_text_are_invalid(self, control: str) -> None:
+        assert refusal(text.person_name, f"Ada{control}adA") is Code.INVALID
+
+    def test_of_any_script_and_direction_are_names(self) -> None:
+        for script in ("עדה", "آدا", "湖", "Владимир", "A\u200db"):
+            assert text.person_name(script) == script
+
+    def test_have_at_most_200_code_points(self) -> None:
+        assert refusal(text.person_name, ASTRAL * 200) is None
+        assert refusal(text.person_name, ASTRAL * 201) is Code.TOO_LONG
+
+
+class TestAddresses:
+    @pytest.mark.parametrize(
+        ("given", "stored"),
+        [
+            ("ada@firm.test", "ada@firm.test"),
+            ("  Ada.B+mail@Firm.Test \n", "Ada.B+mail@Firm.Test"),
+            ("Info@firm.test", "Info@firm.test"),
+            ("o'brien@firm.local", "o'brien@firm.local"),
+            ("j\u00f6rg@firm.test", "j\u00f6rg@firm.test"),
+            ("jo\u0308rg@bu\u0308cher.test", "j\u00f6rg@b\u00fccher.test"),
+            ("用户@例子.test", "用户@例子.test"),
+            ("a@B\u00fccher.TEST", "a@B\u00fccher.TEST"),
+            ("a@xn--bcher-kva.test", "a@xn--bcher-kva.test"),
+            ("a@1.2.3.test", "a@1.2.3.test"),
+            ("x" * 64 + "@firm.test", "x" * 64 + "@firm.test"),
+            ("ö" * 32 + "@firm.test", "ö" * 32 + "@firm.test"),
+        ],
+        ids=ascii,
+    )
+    def test_are_stored_trimmed_and_in_one_form_with_the_case_that_they_came_in(self, given: str, stored: str) -> None:
+        assert text.email_address(given) == stored
+
+    @pytest.mark.parametrize("given", INVISIBLE, ids=lambda given: ascii(given[:3]))
+    def test_that_show_nothing_are_blank(self, given: str) -> None:
+        assert refusal(text.email_address, given) is Code.BLANK
+
+    @pytest.mark.parametrize(
+        "given",
+        [
+            *NO_TEXT,
+            "ada",
+            "@firm.test",
+            "ada@",
+            "ada@firm",
+            "ada@firm@firm.test",
+            "a@b, c@d",
+            "a@b.test, c@d.test",
+            "a@b.test,c",
+            "a@b.test;c@d.test",
+            "x@y>\r\nRCPT TO:<evil>",
+            "x@y.test>\r\nRCPT TO:<evil@evil.test",
+            "x\r\n@y.test",
+            "x@y.test\r\nBcc: evil@evil.test",
+            "x@y.test\x00",
+            "x@y.te\x7fst",
+            "<x@y.test>",
+            "Ada <x@y.test>",
+            '"a b"@y.test',
+            '"a"@y.test',
+            "a b@y.test",
+            "a\u00a0b@y.test",
+            "(comment)a@y.test",
+            "a\\b@y.test",
+            ".a@y.test",
+            "a..b@y.test",
+            "a.@y.test",
+            "a@y..test",
+            "a@y.test.",
+            "a@-y.test",
+            "a@y_z.test",
+            "a@[127.0.0.1]",
+            "a@127.0.0.1",
+            "a@ｙ.test",
+            "a@y\u3002test",
+            "a@\u2603.test",
+            "a@xn--a.test",
+            "\u200ba@y.test",
+            "a\u200bb@y.test",
+            "a\u202eb@y.test",
+            "a\u2066b@y.test",
+            "a@y\u200d.test",
+            "\u0300a@y.test",
+            "a@" + "y" * 64 + ".test",
+        ],
+        ids=ascii,
+    )
+    def test_that_are_none_or_could_be_read_as_something_else_are_invalid(self, given: str) -> None:
+        assert refusal(text.email_address, given) is Code.INVALID
+
+    def test_have_as_many_octets_as_mail_allows(self) -> None:
+        assert refusal(text.email_address, "x" * 65 + "@firm.test") is Code.TOO_LONG
+        assert refusal(text.email_address, "ö" * 33 + "@firm.test") is Code.TOO_LONG
+        domain = ".".join(["y" * 60] * 4)
+        assert refusal(text.email_address, f"{'x' * 5}@{domain}.test") is None
+        assert refusal(text.email_address, f"{'x' * 6}@{domain}.test") is Code.TOO_LONG
+        assert refusal(text.email_address, "x" * 100_000 + "@firm.test") is Code.TOO_LONG
+
+    def test_with_endless_marks_are_refused_before_they_are_normalised(self) -> None:
+        assert refusal(text.email_address, "a" + "\u0300\u0316" * 600 + "@firm.test") is Code.INVALID
+
+    @given(anything | st.emails())
+    @example("a@b.test")
+    def test_once_stored_stay_as_they_are_and_hold_nothing_that_headers_or_commands_are_made_of(
+        self, given: str
+    ) -> None:
+        stored = kept(text.email_address, given)
+        if not isinstance(stored, str):
+            assert isinstance(stored, Refused)
+            assert stored.field == ("email",)
+            return
+        assert text.email_address(stored) == stored
+        assert stored.count("@") == 1
+        assert not set(stored) & set(' \t\r\n\0<>",;:()[]\\' + text.BIDI_CONTROLS)
+        assert text.address_key(stored) is not None
+
+
 class TestKeys:
     @pytest.mark.parametrize("given", ["k", " ", "e\u0301", "a\nb", "x" * 200, ASTRAL * 200, "\u200b"], ids=len)
     def test_are_kept_as_they_came(self, given: str) -> None:
