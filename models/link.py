@@ -7,10 +7,11 @@ from typing import NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 from sqlmodel import Field, SQLModel
 
 from models.column import belongs_to, one_of, string, timestamp
-from models.statement import table
+from models.statement import Statement, columns, integer, nothing, scalar, table, text, uuid
 
 
 class LinkPurpose(StrEnum):
@@ -34,6 +35,8 @@ class Link(SQLModel, table=True):
     workspace_id: UUID
     id: UUID
     user_id: UUID
+    # Who invites.
+    created_by: UUID | None
     purpose: str = string()
     created_at: datetime = timestamp(now=True)
     # Counted from when its mail is sent: an SMTP server that is down delays a link, and does not eat its time.
@@ -69,9 +72,96 @@ class LinkRow(NamedTuple):
     id: UUID
     user_id: UUID
     purpose: str
-    expires_at: datetime
-    ended_at: datetime | None
+    ended: bool
+    expired: bool
+
+
+class LinkRequestRow(NamedTuple):
+    id: UUID
+    purpose: str
+    email_key: str
+    workspace: str | None
+    address: str | None
+    user_agent: str | None
 
 
 links = table(Link)
 link_requests = table(LinkRequest)
+of_workspace = links.c.workspace_id == uuid("workspace_id")
+this_link = sa.and_(of_workspace, links.c.id == uuid("id"))
+now = sa.func.clock_timestamp()
+
+# A request that is answered twice makes one link.
+insert_link: Statement[UUID] = Statement(
+    postgresql.insert(links)
+    .values(
+        workspace_id=uuid("workspace_id"),
+        id=uuid("id"),
+        user_id=uuid("user_id"),
+        created_by=uuid("created_by"),
+        purpose=text("purpose"),
+        expires_at=now + sa.cast(sa.func.concat(integer("seconds"), " seconds"), sa.Interval()),
+    )
+    .on_conflict_do_nothing()
+    .returning(links.c.id),
+    scalar,
+)
+
+user_of_link = Statement(sa.select(links.c.user_id).where(this_link), scalar)
+
+lock_link = Statement(
+    sa.select(links.c.id, links.c.user_id, links.c.purpose, links.c.ended_at.is_not(None), links.c.expires_at <= now)
+    .where(this_link)
+    .with_for_update(key_share=True),
+    LinkRow,
+)
+
+end_link = Statement(sa.update(links).where(this_link).values(ended_at=now), nothing)
+
+# All that somebody has, of one purpose or of any.
+end_links_of_user = Statement(
+    sa.update(links)
+    .where(
+        of_workspace,
+        links.c.user_id == uuid("user_id"),
+        links.c.ended_at.is_(None),
+        sa.or_(text("purpose").is_(None), links.c.purpose == text("purpose")),
+    )
+    .values(ended_at=now),
+    nothing,
+)
+
+delete_links_of_user = Statement(sa.delete(links).where(of_workspace, links.c.user_id == uuid("user_id")), nothing)
+
+insert_link_request = Statement(
+    sa.insert(link_requests).values(
+        id=uuid("id"),
+        purpose=text("purpose"),
+        email_key=text("email_key"),
+        workspace=text("workspace"),
+        address=text("address"),
+        user_agent=text("user_agent"),
+    ),
+    nothing,
+)
+
+_due = (
+    sa.select(link_requests.c.id)
+    .where(link_requests.c.due_at <= sa.func.statement_timestamp())
+    .order_by(link_requests.c.due_at)
+    .limit(integer("limit"))
+    .with_for_update(skip_locked=True)
+    .cte("due")
+)
+_leased = now + sa.literal_column("interval '1 minute'", sa.Interval())
+lease_link_requests = Statement(
+    sa.update(link_requests)
+    .where(link_requests.c.id == _due.c.id)
+    .values(due_at=_leased)
+    .returning(link_requests.c.id),
+    scalar,
+)
+link_request = Statement(
+    sa.select(*columns(LinkRequestRow, link_requests)).where(link_requests.c.id == uuid("id")), LinkRequestRow
+)
+delete_link_request = Statement(sa.delete(link_requests).where(link_requests.c.id == uuid("id")), nothing)

@@ -87,3 +87,7 @@ insert_mail = Statement(
     ),
     nothing,
 )
+
+delete_mails_of_user = Statement(
+    sa.delete(mails).where(mails.c.workspace_id == uuid("workspace_id"), mails.c.user_id == uuid("user_id")), nothing
+)

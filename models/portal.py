@@ -206,3 +206,11 @@ def _place(listed: sa.Table, edge: str) -> Any:
 def _by_name(listed: sa.Table, backward: bool) -> list[Any]:
     by = [listed.c.name_key, listed.c.id]
     return [column.desc() for column in by] if backward else by
+
+
+delete_memberships_of_user = Statement(
+    sa.delete(portal_clients).where(
+        portal_clients.c.workspace_id == uuid("workspace_id"), portal_clients.c.user_id == uuid("user_id")
+    ),
+    nothing,
+)

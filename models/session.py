@@ -57,9 +57,27 @@ class Session(SQLModel, table=True):
 
 
 class SessionRow(NamedTuple):
+    """What renewing a sign-in needs of it."""
+
     user_id: UUID
-    refresh_hash: bytes
+    family_hash: bytes | None
+    refresh_hash: bytes | None
+    former_hash: bytes | None
+    successor: bytes | None
+    just_refreshed: bool | None
     alive: bool
+
+
+class SignInRow(NamedTuple):
+    """A sign-in as its user sees it."""
+
+    id: UUID
+    method: str
+    created_at: datetime
+    refreshed_at: datetime | None
+    expires_at: datetime
+    address: str | None
+    user_agent: str | None
 
 
 sessions = table(Session)
@@ -114,14 +132,25 @@ insert_session = Statement(
         id=uuid("id"),
         user_id=uuid("user_id"),
         method=text("method"),
+        family_hash=sa.bindparam("family_hash", type_=sa.LargeBinary()),
         refresh_hash=sa.bindparam("refresh_hash", type_=sa.LargeBinary()),
         expires_at=now + lifetime,
+        address=text("address"),
+        user_agent=text("user_agent"),
     ),
     nothing,
 )
 
 lock_session = Statement(
-    sa.select(sessions.c.user_id, sessions.c.refresh_hash, sessions.c.expires_at > now)
+    sa.select(
+        sessions.c.user_id,
+        sessions.c.family_hash,
+        sessions.c.refresh_hash,
+        sessions.c.former_hash,
+        sessions.c.successor,
+        sessions.c.refreshed_at > now - sa.cast(sa.func.concat(integer("grace"), " seconds"), sa.Interval()),
+        sessions.c.expires_at > now,
+    )
     .where(of_workspace, sessions.c.id == uuid("session_id"))
     .with_for_update(key_share=True),
     SessionRow,
@@ -132,7 +161,13 @@ session_user = Statement(sa.select(sessions.c.user_id).where(of_workspace, sessi
 rotate_session = Statement(
     sa.update(sessions)
     .where(of_workspace, sessions.c.id == uuid("session_id"))
-    .values(refresh_hash=sa.bindparam("refresh_hash", type_=sa.LargeBinary()), expires_at=now + lifetime),
+    .values(
+        former_hash=sessions.c.refresh_hash,
+        refresh_hash=sa.bindparam("refresh_hash", type_=sa.LargeBinary()),
+        successor=sa.bindparam("successor", type_=sa.LargeBinary()),
+        refreshed_at=now,
+        expires_at=now + lifetime,
+    ),
     nothing,
 )
 
@@ -167,4 +202,32 @@ end_expired_sessions = Statement(
 
 workspaces_with_expired_sessions = Statement(
     sa.select(sessions.c.workspace_id).where(sessions.c.expires_at <= statement_now).distinct(), scalar
+)
+
+# A user's sign-ins that are alive, latest used first.
+sign_ins = Statement(
+    sa.select(*columns(SignInRow, sessions))
+    .where(
+        of_workspace,
+        sessions.c.user_id == uuid("viewer_id"),
+        sessions.c.expires_at > now,
+        sessions.c.ended_at.is_(None),
+    )
+    .order_by(sa.func.coalesce(sessions.c.refreshed_at, sessions.c.created_at).desc(), sessions.c.id)
+    .limit(integer("limit")),
+    SignInRow,
+)
+
+# In the order of ids, as several who end the same ones must take their locks.
+sign_ins_to_end = Statement(
+    sa.select(sessions.c.id)
+    .where(
+        of_workspace,
+        sessions.c.user_id == uuid("user_id"),
+        sessions.c.ended_at.is_(None),
+        sa.or_(uuid("but").is_(None), sessions.c.id != uuid("but")),
+    )
+    .order_by(sessions.c.id)
+    .with_for_update(key_share=True),
+    scalar,
 )

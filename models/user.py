@@ -7,6 +7,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 from sqlmodel import SQLModel
 
 from models.column import flag, one_of, string, timestamp
@@ -81,8 +82,10 @@ class Account(NamedTuple):
 users = table(User)
 of_workspace = users.c.workspace_id == uuid("workspace_id")
 
-insert_user = Statement(
-    sa.insert(users).values(
+# Two who make one account at once: the second waits here for the first, and then inserts nothing.
+insert_user: Statement[UUID] = Statement(
+    postgresql.insert(users)
+    .values(
         workspace_id=uuid("workspace_id"),
         id=uuid("id"),
         kind=text("kind"),
@@ -94,13 +97,43 @@ insert_user = Statement(
         password_hash=text("password_hash"),
         email_notifications=sa.true(),
         activated_at=sa.case((text("status") == UserStatus.ACTIVE.value, sa.func.clock_timestamp())),
-    ),
-    nothing,
+    )
+    .on_conflict_do_nothing(constraint="user_email")
+    .returning(users.c.id),
+    scalar,
 )
 
 users_by_id = Statement(
     sa.select(*columns(UserRow, users)).where(of_workspace, users.c.id == sa.any_(uuids("ids"))), UserRow
 )
+
+this_user = sa.and_(of_workspace, users.c.id == uuid("user_id"))
+
+# Against whoever adds them, signs them in or changes them; what only refers to them goes on.
+lock_user = Statement(sa.select(*columns(UserRow, users)).where(this_user).with_for_update(key_share=True), UserRow)
+lock_user_by_email = Statement(
+    sa.select(*columns(UserRow, users))
+    .where(of_workspace, users.c.email_key == text("email_key"))
+    .with_for_update(key_share=True),
+    UserRow,
+)
+
+set_name = Statement(sa.update(users).where(this_user).values(name=text("name"), name_key=text("name_key")), nothing)
+set_time_zone = Statement(sa.update(users).where(this_user).values(time_zone=text("time_zone")), nothing)
+password_hash_of = Statement(sa.select(users.c.password_hash).where(this_user), scalar)
+set_password = Statement(sa.update(users).where(this_user).values(password_hash=text("password_hash")), nothing)
+# None of their password stays where nobody has said one.
+accept = Statement(
+    sa.update(users)
+    .where(this_user)
+    .values(
+        status=UserStatus.ACTIVE.value,
+        activated_at=sa.func.clock_timestamp(),
+        password_hash=text("password_hash"),
+    ),
+    nothing,
+)
+delete_user = Statement(sa.delete(users).where(this_user), nothing)
 
 # Locked FOR SHARE, in the order of ids: whoever is being added can't be deactivated meanwhile.
 lock_users_being_added = Statement(

@@ -4,10 +4,17 @@ Hashing takes tens of milliseconds of a core on purpose, so it runs in threads: 
 """
 
 import asyncio
+import unicodedata
 from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+
+from resolvers.errors import Code, Refused
+from resolvers.text import is_text
+
+SHORTEST = 8  # characters: NIST SP 800-63B, section 5.1.1.2
+LONGEST = 200
 
 _hasher = PasswordHasher()
 
@@ -18,8 +25,25 @@ def _nobody() -> str:
     return _hasher.hash("nobody signs in with this")
 
 
+def new_password(given: str, field: str) -> str:
+    """A password as somebody chooses it. White space is a part of it.
+
+    Raises:
+        Refused: BLANK, INVALID or TOO_LONG at `field`.
+    """
+    if not given:
+        raise Refused(Code.BLANK, "Choose a password.", field)
+    if not is_text(given):
+        raise Refused(Code.INVALID, "This holds characters that are no text.", field)
+    if len(given) > LONGEST:
+        raise Refused(Code.TOO_LONG, f"A password has at most {LONGEST} characters.", field)
+    if len(given) < SHORTEST:
+        raise Refused(Code.INVALID, f"A password has at least {SHORTEST} characters.", field)
+    return given
+
+
 async def hash_password(password: str) -> str:
-    return await asyncio.to_thread(_hasher.hash, password)
+    return await asyncio.to_thread(_hasher.hash, _typed(password))
 
 
 async def verify_password(password: str, kept: str | None) -> bool:
@@ -29,6 +53,13 @@ async def verify_password(password: str, kept: str | None) -> bool:
 
 def _verify(password: str, kept: str | None) -> bool:
     try:
-        return _hasher.verify(kept or _nobody(), password) and kept is not None
+        # What nobody can have chosen is not looked at: hashing what is huge would take its time.
+        typed = _typed(password) if len(password) <= LONGEST else ""
+        return _hasher.verify(kept or _nobody(), typed) and kept is not None
     except (VerificationError, InvalidHashError, UnicodeEncodeError):
         return False
+
+
+def _typed(password: str) -> str:
+    """The same whether a keyboard composes accents or sends them one by one (RFC 8265, section 4.2)."""
+    return unicodedata.normalize("NFC", password)

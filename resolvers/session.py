@@ -5,17 +5,23 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from models import session as sessions
 from models import user as users
+from models.audit import Action, Actor
 from models.connection import Connection
 from models.event import EventKind
 from models.ids import new_id
-from models.session import SessionMethod
+from models.link import LinkPurpose
+from models.session import SessionMethod, SignInRow
 from models.user import Account, UserKind, UserRow, UserStatus
+from resolvers import link as links
+from resolvers.door import still_signed_in
 from resolvers.errors import Code, Refused, SignInEnded, Unauthenticated
 from resolvers.operation import Transaction, operate
+from resolvers.origin import UNKNOWN, Origin
 from resolvers.password import verify_password
 from resolvers.process import Process
 from resolvers.text import NAME_LIMIT, address_key, is_text
@@ -28,6 +34,12 @@ from resolvers.tokens import (
     read_refresh_token,
 )
 from resolvers.viewer import Viewer
+
+# In seconds: how long a client that lost the answer may refresh again with the same token.
+GRACE = 10
+
+# How many sign-ins a user is shown at the most.
+LISTED = 100
 
 # A refused sign-in is answered at a multiple of this, in seconds.
 BEAT = 0.25
@@ -75,7 +87,9 @@ async def authenticate(read: Read, named: Named) -> tuple[Viewer, UserRow]:
     return Viewer(named.workspace_id, user.id, named.session_id, UserKind(user.kind)), user
 
 
-async def sign_in(process: Process, email: str, password: str, workspace: str | None) -> SignedIn:
+async def sign_in(
+    process: Process, email: str, password: str, workspace: str | None, origin: Origin = UNKNOWN
+) -> SignedIn:
     """Sign in with address and password.
 
     Without a workspace exactly one account must match both. Whatever is wrong, the answer is the same, and comes at
@@ -91,14 +105,35 @@ async def sign_in(process: Process, email: str, password: str, workspace: str | 
     if not candidates:
         await verify_password(password, None)
     if len(matching) != 1:
+        for account in candidates:
+            await operate(process, account.workspace_id, partial(_refused, user_id=account.id), origin)
         await asyncio.sleep(BEAT - (time.monotonic() - began) % BEAT)
         raise _wrong_credentials()
     account = matching[0]
-    return await operate(process, account.workspace_id, lambda transaction: begin(transaction, account.id))
+    return await operate(process, account.workspace_id, lambda transaction: begin(transaction, account.id), origin)
 
 
-async def refresh(process: Process, given: str) -> SignedIn:
+async def sign_in_with_token(process: Process, token: str, origin: Origin = UNKNOWN) -> SignedIn:
+    """Sign in by the link of a mail, which is good once.
+
+    Raises:
+        Refused: INVALID_CREDENTIALS; EXPIRED for a link that was used, replaced, or whose time has run out.
+    """
+    workspace_id, link_id = links.read(process, token)
+
+    async def spend(transaction: Transaction) -> SignedIn:
+        user = await links.spend(transaction, link_id, LinkPurpose.SIGN_IN)
+        return await begin(transaction, user.id, SessionMethod.LINK)
+
+    return await operate(process, workspace_id, spend, origin)
+
+
+async def refresh(process: Process, given: str, origin: Origin = UNKNOWN) -> SignedIn:
     """Exchange a refresh token for new tokens. It is good once; the sign-in lives on from now.
+
+    Within `GRACE` seconds the token just before the latest is answered with the latest one again: a client that lost
+    the answer asks again, and two of its tabs may ask at once. Any other token of the sign-in that was good once is in
+    two hands, of which one has stolen it: the sign-in ends (RFC 9700, section 4.14.2).
 
     Raises:
         Refused: INVALID_CREDENTIALS, or EXPIRED when the sign-in's time has run out.
@@ -106,20 +141,63 @@ async def refresh(process: Process, given: str) -> SignedIn:
     token = read_refresh_token(given)
     if token is None:
         raise _not_a_sign_in()
-    return await operate(process, token.workspace_id, lambda transaction: _renew(transaction, token))
+    renewed = await operate(process, token.workspace_id, lambda transaction: _renew(transaction, token), origin)
+    if renewed is None:
+        raise Refused(
+            Code.INVALID_CREDENTIALS,
+            "This refresh token was used before, so the sign-in has been ended. Sign in again.",
+            "refresh_token",
+        )
+    return renewed
 
 
 async def sign_out(transaction: Transaction, viewer: Viewer) -> None:
     """End the viewer's own sign-in: its tokens are worth nothing from the commit on. Asked twice, done once."""
-    await end(transaction, viewer.session_id)
+    if await end(transaction, viewer.session_id):
+        transaction.audit(
+            Action.SIGNED_OUT, actor_id=viewer.user_id, user_id=viewer.user_id, session_id=viewer.session_id
+        )
 
 
-async def end(transaction: Transaction, session_id: UUID) -> None:
+async def sign_ins(connection: Connection, viewer: Viewer) -> list[SignInRow]:
+    """The viewer's own sign-ins, latest used first."""
+    return await sessions.sign_ins.all(
+        connection, workspace_id=viewer.workspace_id, viewer_id=viewer.user_id, limit=LISTED
+    )
+
+
+async def end_sign_in(transaction: Transaction, viewer: Viewer, session_id: UUID | None) -> None:
+    """End one of the viewer's own sign-ins. One that is not theirs, or not alive, is nothing to end.
+
+    Raises:
+        Unauthenticated: the viewer's own has ended.
+    """
+    await still_signed_in(transaction, viewer)
+    theirs = await sessions.session_user.first(
+        transaction.connection, workspace_id=viewer.workspace_id, session_id=session_id
+    )
+    if session_id is not None and theirs == viewer.user_id and await end(transaction, session_id):
+        transaction.audit(Action.SIGN_IN_ENDED, actor_id=viewer.user_id, user_id=viewer.user_id, session_id=session_id)
+
+
+async def end(transaction: Transaction, session_id: UUID) -> bool:
+    """Whether there was anything to end."""
     user_id = await sessions.end_session.first(
         transaction.connection, workspace_id=transaction.workspace_id, session_id=session_id
     )
     if user_id is not None:
         transaction.record(EventKind.SESSION_ENDED, user_id=user_id, session_id=session_id)
+    return user_id is not None
+
+
+async def end_all(transaction: Transaction, user_id: UUID, but: UUID | None = None) -> int:
+    """End every sign-in of a user, whose row is locked; `but`: except this one. The number of them."""
+    ended = await sessions.sign_ins_to_end.all(
+        transaction.connection, workspace_id=transaction.workspace_id, user_id=user_id, but=but
+    )
+    for session_id in ended:
+        await end(transaction, session_id)
+    return len(ended)
 
 
 # How many sign-ins one transaction ends at the most.
@@ -158,7 +236,11 @@ async def _candidates(process: Process, email: str, workspace: str | None) -> li
     return [account for account in accounts if account.status == UserStatus.ACTIVE]
 
 
-async def begin(transaction: Transaction, user_id: UUID) -> SignedIn:
+async def _refused(transaction: Transaction, user_id: UUID) -> None:
+    transaction.audit(Action.SIGN_IN_REFUSED, actor_id=None, by=Actor.STRANGER, user_id=user_id)
+
+
+async def begin(transaction: Transaction, user_id: UUID, method: SessionMethod = SessionMethod.PASSWORD) -> SignedIn:
     """Sign in somebody who has shown by whatever means who they are.
 
     Raises:
@@ -174,14 +256,21 @@ async def begin(transaction: Transaction, user_id: UUID) -> SignedIn:
         workspace_id=transaction.workspace_id,
         id=token.session_id,
         user_id=user_id,
-        method=SessionMethod.PASSWORD.value,
+        method=method.value,
+        family_hash=token.family_hash,
         refresh_hash=token.hash,
         seconds=transaction.process.refresh_token_seconds,
+        address=transaction.origin.address,
+        user_agent=transaction.origin.user_agent,
+    )
+    transaction.audit(
+        Action.SIGNED_IN, actor_id=user_id, user_id=user_id, session_id=token.session_id, method=method.value
     )
     return _signed_in(transaction, user, token)
 
 
-async def _renew(transaction: Transaction, token: RefreshToken) -> SignedIn:
+async def _renew(transaction: Transaction, token: RefreshToken) -> SignedIn | None:
+    """None for a token that was good once, which ends the sign-in."""
     connection = transaction.connection
     where = {"workspace_id": transaction.workspace_id, "session_id": token.session_id}
     user_id = await sessions.session_user.first(connection, **where)
@@ -189,16 +278,35 @@ async def _renew(transaction: Transaction, token: RefreshToken) -> SignedIn:
         raise _not_a_sign_in()
     # The user before the session, as everywhere: locks are taken in one order.
     user = await sessions.lock_active_user.first(connection, workspace_id=transaction.workspace_id, user_id=user_id)
-    session = await sessions.lock_session.first(connection, **where)
-    if user is None or session is None or not token.matches(session.refresh_hash):
+    session = await sessions.lock_session.first(connection, **where, grace=GRACE)
+    if user is None or session is None or not token.is_of_family(session.family_hash):
         raise _not_a_sign_in()
     if not session.alive:
         raise Refused(Code.EXPIRED, "This sign-in has expired. Sign in again.", "refresh_token")
-    renewed = new_refresh_token(transaction.workspace_id, token.session_id)
+    if token.matches(session.refresh_hash):
+        return await _rotate(transaction, user, token)
+    if token.matches(session.former_hash) and session.just_refreshed:
+        assert session.successor is not None, "a former token always has a successor"
+        return _signed_in(transaction, user, token.open(session.successor))
+    await end(transaction, token.session_id)
+    transaction.audit(
+        Action.REFRESH_TOKEN_REPLAYED,
+        actor_id=None,
+        by=Actor.STRANGER,
+        user_id=user.id,
+        session_id=token.session_id,
+    )
+    return None
+
+
+async def _rotate(transaction: Transaction, user: UserRow, token: RefreshToken) -> SignedIn:
+    renewed = token.next()
     await sessions.rotate_session.send(
-        connection,
-        **where,
+        transaction.connection,
+        workspace_id=transaction.workspace_id,
+        session_id=token.session_id,
         refresh_hash=renewed.hash,
+        successor=token.seal(renewed),
         seconds=transaction.process.refresh_token_seconds,
     )
     return _signed_in(transaction, user, renewed)

@@ -1,7 +1,9 @@
 """What text people may write: one place that says what is blank, too long, or no text at all."""
 
 import unicodedata
+from functools import cache
 from typing import NewType
+from zoneinfo import available_timezones
 
 import email_validator
 
@@ -103,6 +105,22 @@ def email_address(given: str) -> Address:
     if domain.lower() not in (found.domain, found.ascii_domain):
         raise Refused(Code.INVALID, "This is no e-mail address.", "email")
     return Address(address)
+
+
+def known_time_zone(given: str) -> str:
+    """A time zone of the IANA database, as it is spelled there.
+
+    Raises:
+        Refused: INVALID at `time_zone`.
+    """
+    if given not in _time_zones():
+        raise Refused(Code.INVALID, "This is no time zone: give one like Europe/Berlin.", "time_zone")
+    return given
+
+
+@cache
+def _time_zones() -> frozenset[str]:
+    return frozenset(available_timezones())
 
 
 def idempotency_key(given: str | None) -> Key | None:

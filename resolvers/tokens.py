@@ -9,15 +9,18 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import jwt
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _ISSUER = "parley"
 _ALGORITHM = "HS256"
+_FAMILY = 16
 _SECRET = 32
+_NO_NONCE = bytes(12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,32 +34,56 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class RefreshToken:
+    """`family`: the same in every refresh token of a sign-in, and known only from one: it tells a token that was good
+    once from one that somebody made up. `secret`: of this token alone."""
+
     workspace_id: UUID
     session_id: UUID
+    family: bytes
     secret: bytes
+
+    @property
+    def family_hash(self) -> bytes:
+        return hashlib.sha256(self.family).digest()
 
     @property
     def hash(self) -> bytes:
         return hashlib.sha256(self.secret).digest()
 
-    def matches(self, kept: bytes) -> bool:
-        return hmac.compare_digest(self.hash, bytes(kept))
+    def is_of_family(self, kept: bytes | None) -> bool:
+        return kept is not None and hmac.compare_digest(self.family_hash, bytes(kept))
+
+    def matches(self, kept: bytes | None) -> bool:
+        return kept is not None and hmac.compare_digest(self.hash, bytes(kept))
+
+    def next(self) -> "RefreshToken":
+        return replace(self, secret=secrets.token_bytes(_SECRET))
+
+    def seal(self, successor: "RefreshToken") -> bytes:
+        """What follows this token, for nobody but who holds it (AES-GCM, NIST SP 800-38D). A key that encrypts one
+        thing needs no fresh nonce."""
+        return AESGCM(self._key()).encrypt(_NO_NONCE, successor.secret, None)
+
+    def open(self, sealed: bytes) -> "RefreshToken":
+        return replace(self, secret=AESGCM(self._key()).decrypt(_NO_NONCE, bytes(sealed), None))
+
+    def _key(self) -> bytes:
+        return hmac.digest(self.secret, b"successor", hashlib.sha256)
 
     def __str__(self) -> str:
-        raw = self.workspace_id.bytes + self.session_id.bytes + self.secret
-        return _text(raw)
+        return _text(self.workspace_id.bytes + self.session_id.bytes + self.family + self.secret)
 
 
 def new_refresh_token(workspace_id: UUID, session_id: UUID) -> RefreshToken:
-    return RefreshToken(workspace_id, session_id, secrets.token_bytes(_SECRET))
+    return RefreshToken(workspace_id, session_id, secrets.token_bytes(_FAMILY), secrets.token_bytes(_SECRET))
 
 
 def read_refresh_token(token: str) -> RefreshToken | None:
     """None for what is no refresh token at all."""
     raw = _bytes(token)
-    if raw is None or len(raw) != 32 + _SECRET:
+    if raw is None or len(raw) != 32 + _FAMILY + _SECRET:
         return None
-    return RefreshToken(UUID(bytes=raw[:16]), UUID(bytes=raw[16:32]), raw[32:])
+    return RefreshToken(UUID(bytes=raw[:16]), UUID(bytes=raw[16:32]), raw[32 : 32 + _FAMILY], raw[32 + _FAMILY :])
 
 
 def link_token(keys: Sequence[bytes], workspace_id: UUID, link_id: UUID) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from models import user as users
+from models.audit import Action
 from models.connection import Connection
 from models.event import EventKind
 from models.ids import new_id
@@ -12,7 +13,7 @@ from models.user import UserKind, UserRow, UserStatus
 from resolvers.door import still_signed_in
 from resolvers.errors import Malformed
 from resolvers.operation import Transaction
-from resolvers.text import address_key, folded, search_key
+from resolvers.text import address_key, folded, known_time_zone, person_name, search_key
 from resolvers.viewer import Viewer
 
 
@@ -88,6 +89,41 @@ async def set_email_notifications(transaction: Transaction, viewer: Viewer, enab
         transaction.record(EventKind.USER_UPDATED, user_id=viewer.user_id)
 
 
+async def update_profile(
+    transaction: Transaction, viewer: Viewer, *, name: str | None, time_zone: str | None, keeps_time_zone: bool
+) -> UserRow:
+    """Change what the viewer is called, and in which time zone they are told times. `name` None keeps it.
+
+    Raises:
+        Refused: what is wrong with the name; INVALID at `time_zone`.
+        Unauthenticated: the sign-in has ended.
+    """
+    where = {"workspace_id": viewer.workspace_id, "user_id": viewer.user_id}
+    user = await users.lock_user.first(transaction.connection, **where)
+    await still_signed_in(transaction, viewer)
+    assert user is not None, "who is signed in is there"
+    changed = user
+    if name is not None:
+        shown = person_name(name)
+        changed = changed._replace(name=shown, name_key=folded(shown))
+    if not keeps_time_zone:
+        changed = changed._replace(time_zone=None if time_zone is None else known_time_zone(time_zone))
+    if changed.name != user.name:
+        await users.set_name.send(transaction.connection, **where, name=changed.name, name_key=changed.name_key)
+    if changed.time_zone != user.time_zone:
+        await users.set_time_zone.send(transaction.connection, **where, time_zone=changed.time_zone)
+    if changed != user:
+        transaction.record(EventKind.USER_UPDATED, user_id=viewer.user_id)
+        transaction.audit(
+            Action.USER_UPDATED,
+            actor_id=viewer.user_id,
+            user_id=viewer.user_id,
+            name=changed.name != user.name,
+            time_zone=changed.time_zone != user.time_zone,
+        )
+    return changed
+
+
 async def create_user(
     transaction: Transaction,
     *,
@@ -96,15 +132,14 @@ async def create_user(
     email: str,
     password_hash: str | None,
     status: UserStatus = UserStatus.ACTIVE,
-) -> UUID:
-    """Put an account into the workspace."""
+) -> UUID | None:
+    """Put an account into the workspace; None where the address has one already."""
     key = address_key(email)
     assert key is not None, "whoever makes accounts checks addresses"
-    user_id = new_id()
-    await users.insert_user.send(
+    user_id = await users.insert_user.first(
         transaction.connection,
         workspace_id=transaction.workspace_id,
-        id=user_id,
+        id=new_id(),
         kind=kind.value,
         status=status.value,
         name=name,
@@ -113,7 +148,8 @@ async def create_user(
         email_key=key,
         password_hash=password_hash,
     )
-    transaction.record(EventKind.USER_CREATED, user_id=user_id)
+    if user_id is not None:
+        transaction.record(EventKind.USER_CREATED, user_id=user_id)
     return user_id
 
 

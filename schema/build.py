@@ -6,7 +6,9 @@ from strawberry.tools import create_type
 from strawberry.utils.str_converters import to_camel_case
 
 from schema import (
+    credential,
     event,
+    invitation,
     message,
     node,
     participant,
@@ -14,6 +16,7 @@ from schema import (
     room_attention,
     room_management,
     session,
+    sign_in,
     subscription,
     user,
     viewer,
@@ -30,8 +33,18 @@ Mutation = create_type(
     "Mutation",
     [
         session.sign_in,
+        session.request_sign_in_link,
+        session.sign_in_with_token,
+        invitation.accept_invitation,
         session.refresh_session,
         session.sign_out,
+        sign_in.end_sign_in,
+        credential.change_password,
+        credential.request_password_reset,
+        credential.reset_password,
+        invitation.invite_teammate,
+        invitation.invite_client,
+        invitation.cancel_invitation,
         room_management.create_room,
         room_management.rename_room,
         room_management.archive_room,
@@ -45,6 +58,7 @@ Mutation = create_type(
         room_attention.mark_room_read,
         room_attention.set_room_muted,
         viewer.set_email_notifications,
+        viewer.update_profile,
     ],
     description=(
         "What can be changed. What a rule refuses is told in `userErrors`; a fault is an error at its own path, and "
@@ -66,7 +80,19 @@ schema = strawberry.Schema(
     config=StrawberryConfig(scalar_map=scalar_map),
 )
 
-public_mutations = frozenset(to_camel_case(field.python_name) for field in session.PUBLIC)
+# Those that work without a token; a document of only these ignores the one that is sent.
+public_mutations = frozenset(
+    to_camel_case(field.python_name)
+    for field in (
+        session.sign_in,
+        session.request_sign_in_link,
+        session.sign_in_with_token,
+        session.refresh_session,
+        invitation.accept_invitation,
+        credential.request_password_reset,
+        credential.reset_password,
+    )
+)
 
 # What counts for several of an answer's values: a text can be as large as thousands of others.
 weights = {("Message", "body"): 10}

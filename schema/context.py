@@ -13,6 +13,7 @@ from models.user import UserKind, UserRow
 from resolvers.errors import Unauthenticated
 from resolvers.event import newest
 from resolvers.operation import Pending, Transaction, operate
+from resolvers.origin import UNKNOWN, Origin
 from resolvers.process import Process
 from resolvers.session import SignedIn
 from resolvers.snapshot import Snapshot
@@ -76,6 +77,10 @@ class Context:
         """Run an operation of the viewer's; what its payload reads comes from a new snapshot, after its commit."""
         await self.begin()
         return await operate(self.process, self.viewer.workspace_id, operation)
+
+    @property
+    def origin(self) -> Origin:
+        return UNKNOWN
 
     async def sign_in(self, signing_in: Callable[[Process], Awaitable[SignedIn]]) -> SignedIn:
         """Sign in; what the payload reads is read as whoever signed in. The next mutation is the token's again."""

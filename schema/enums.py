@@ -3,6 +3,7 @@
 import strawberry
 
 from models.message import MessageSource
+from models.session import SessionMethod
 from models.user import UserKind, UserStatus
 
 
@@ -33,4 +34,15 @@ described(
     EMAIL="A reply to an e-mail.",
 )
 
-__all__ = ["MessageSource", "UserKind", "UserStatus"]
+described(
+    SessionMethod,
+    "How somebody signed in.",
+    name="SignInMethod",
+    PASSWORD="With address and password.",  # noqa: S106
+    LINK="By a link that was mailed.",
+    INVITATION="By accepting an invitation.",
+    RESET="By setting a new password.",
+    ISSUER="With a token of the firm's own identity provider.",
+)
+
+__all__ = ["MessageSource", "SessionMethod", "UserKind", "UserStatus"]

@@ -15,7 +15,9 @@ import strawberry
 class NodeKind(Enum):
     MESSAGE = b"M"
     PARTICIPANT = b"P"
+    PORTAL = b"O"
     ROOM = b"R"
+    SIGN_IN = b"S"
     USER = b"U"
     VIEWER = b"V"
 

@@ -4,6 +4,8 @@ from datetime import datetime
 
 import strawberry
 
+from models.link import LinkPurpose
+from resolvers import link as links
 from resolvers import session as sessions
 from resolvers.session import SignedIn
 from schema.context import Info
@@ -45,6 +47,32 @@ class SignInPayload:
     user_errors: list[UserError] = user_errors()
 
 
+@strawberry.input(description="Have a link mailed that signs in.")
+class RequestSignInLinkInput:
+    email: str = strawberry.field(description="The account's address.")
+    workspace: str | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="The firm's name; without it each account of the address gets a mail of its own firm.",
+    )
+
+
+@strawberry.type(description="What asking for a link gave: the same whether or not anybody has the address.")
+class RequestSignInLinkPayload:
+    user_errors: list[UserError] = user_errors()
+
+
+@strawberry.input(description="Sign in by the link of a mail.")
+class SignInWithTokenInput:
+    token: str = strawberry.field(description="The link's token. Good once.")
+
+
+@strawberry.type(description="What signing in by a link gave.")
+class SignInWithTokenPayload:
+    session: Session | None = strawberry.field(default=None, description="The new sign-in's tokens.")
+    viewer: Viewer | None = strawberry.field(default=None, description="Who has signed in.")
+    user_errors: list[UserError] = user_errors()
+
+
 @strawberry.input(description="Renew a sign-in.")
 class RefreshSessionInput:
     refresh_token: str = strawberry.field(description="The latest refresh token of the sign-in.")
@@ -66,15 +94,32 @@ class SignOutPayload:
 async def sign_in(info: Info, input: Given[SignInInput]) -> SignInPayload | None:
     context = info.context
     signed_in = await context.sign_in(
-        lambda process: sessions.sign_in(process, input.email, input.password, input.workspace or None)
+        lambda process: sessions.sign_in(process, input.email, input.password, input.workspace or None, context.origin)
     )
     return SignInPayload(session=tokens(signed_in), viewer=viewer_of(context))
+
+
+@mutation(
+    RequestSignInLinkPayload,
+    "Have a link mailed that signs in. Needs no token; the answer does not tell whether anybody has the address.",
+)
+async def request_sign_in_link(info: Info, input: Given[RequestSignInLinkInput]) -> RequestSignInLinkPayload | None:
+    context = info.context
+    await links.request_link(context.process, LinkPurpose.SIGN_IN, input.email, input.workspace or None, context.origin)
+    return RequestSignInLinkPayload()
+
+
+@mutation(SignInWithTokenPayload, "Sign in by the link of a mail. Needs no token of a sign-in.")
+async def sign_in_with_token(info: Info, input: Given[SignInWithTokenInput]) -> SignInWithTokenPayload | None:
+    context = info.context
+    signed_in = await context.sign_in(lambda process: sessions.sign_in_with_token(process, input.token, context.origin))
+    return SignInWithTokenPayload(session=tokens(signed_in), viewer=viewer_of(context))
 
 
 @mutation(RefreshSessionPayload, "Exchange a refresh token for new tokens. Needs no access token.")
 async def refresh_session(info: Info, input: Given[RefreshSessionInput]) -> RefreshSessionPayload | None:
     context = info.context
-    signed_in = await context.sign_in(lambda process: sessions.refresh(process, input.refresh_token))
+    signed_in = await context.sign_in(lambda process: sessions.refresh(process, input.refresh_token, context.origin))
     return RefreshSessionPayload(session=tokens(signed_in), viewer=viewer_of(context))
 
 
@@ -83,7 +128,3 @@ async def sign_out(info: Info) -> SignOutPayload | None:
     context = info.context
     await context.perform(lambda transaction: sessions.sign_out(transaction, context.viewer))
     return SignOutPayload()
-
-
-# The mutations that work without a token; a document of only these ignores the one that is sent.
-PUBLIC = [sign_in, refresh_session]

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from celery import Celery
 
-from resolvers import event, read_mark, session, work
+from resolvers import event, link, read_mark, session, work
 from resolvers.process import Process
 
 Run = Callable[[Callable[[Process], Awaitable[Any]]], Any]
@@ -35,8 +35,17 @@ def register(app: Celery, run: Run) -> None:
     def sweep_events() -> None:
         run(event.sweep)
 
+    @app.task(name="link.answer")
+    def answer_link_request(request_id: str) -> None:
+        run(lambda process: link.answer_request(process, UUID(request_id)))
+
+    @app.task(name="link.sweep_requests")
+    def sweep_link_requests() -> None:
+        run(link.sweep_requests)
+
     app.conf.beat_schedule = {
         "sweep expired sessions": {"task": "sessions.sweep_expired", "schedule": 60.0},
+        "sweep requests for links": {"task": "link.sweep_requests", "schedule": 10.0},
         "sweep due work": {"task": "work.sweep_due", "schedule": 10.0},
         "sweep events past the retention": {"task": "events.sweep", "schedule": 3600.0},
         "tell read marks": {"task": "read_marks.tell_what_is_left", "schedule": 5.0},

@@ -17,9 +17,8 @@ TYPES_TO_COME = {
     *("UploadTarget", "HttpHeader"),
 }
 MUTATIONS_TO_COME = {
-    *("requestSignInLink", "signInWithToken", "acceptInvitation", "inviteTeammate", "inviteClient", "deactivateUser"),
     *("createPortal", "linkRoomToPortal", "setTyping", "createUpload", "completeUpload", "uploadAttachment"),
-    "updateProfile",
+    "deactivateUser",
 }
 FIELDS_TO_COME = {
     "User": {"portals"},

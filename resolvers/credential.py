@@ -1,0 +1,90 @@
+"""Choosing another password: with the one that one has, or by a link that was mailed."""
+
+from uuid import UUID
+
+from models import user as users
+from models.audit import Action
+from models.event import EventKind
+from models.link import LinkPurpose
+from models.session import SessionMethod
+from models.user import UserStatus
+from resolvers.door import still_signed_in
+from resolvers.errors import Code, ParleyError, Refused
+from resolvers.link import end_links, read, spend
+from resolvers.operation import Transaction, operate
+from resolvers.origin import UNKNOWN, Origin
+from resolvers.password import hash_password, new_password, verify_password
+from resolvers.process import Process
+from resolvers.session import SignedIn, begin, end_all
+from resolvers.viewer import Viewer
+
+
+async def change_password(
+    process: Process, viewer: Viewer, *, current: str, new: str, origin: Origin = UNKNOWN
+) -> None:
+    """Change one's own password. Every other sign-in of the account ends; this one goes on.
+
+    Raises:
+        Refused: INVALID_CREDENTIALS at `current_password`, also where there is none yet (a link sets the first); what
+            is wrong with the new one.
+        Unauthenticated: the sign-in has ended.
+    """
+    chosen = new_password(new, "new_password")
+    where = {"workspace_id": viewer.workspace_id, "user_id": viewer.user_id}
+    async with process.pool.connection() as connection:
+        kept = await users.password_hash_of.first(connection, **where)
+    # Both take long, on purpose: no transaction waits for them.
+    if not await verify_password(current, kept):
+        raise _not_the_password()
+    hashed = await hash_password(chosen)
+
+    async def change(transaction: Transaction) -> None:
+        await users.lock_user.send(transaction.connection, **where)
+        await still_signed_in(transaction, viewer)
+        if await users.password_hash_of.first(transaction.connection, **where) != kept:
+            # Changed meanwhile, from somewhere else: this is not the password any more.
+            raise _not_the_password()
+        await _set(transaction, viewer.user_id, hashed, but=viewer.session_id)
+
+    await operate(process, viewer.workspace_id, change, origin)
+
+
+async def reset_password(process: Process, token: str, password: str, origin: Origin = UNKNOWN) -> SignedIn:
+    """Set a password by the link of a mail, and sign in. Every earlier sign-in of the account ends.
+
+    Raises:
+        Refused: INVALID_CREDENTIALS; EXPIRED for a link that was used, or whose time has run out; what is wrong with
+            the password.
+    """
+    workspace_id, link_id = read(process, token)
+    hashed: str | ParleyError
+    try:
+        hashed = await hash_password(new_password(password, "password"))
+    except ParleyError as refused:
+        hashed = refused
+
+    async def reset(transaction: Transaction) -> SignedIn:
+        user = await spend(transaction, link_id, LinkPurpose.RESET)
+        if user.status != UserStatus.ACTIVE:
+            raise Refused(Code.EXPIRED, "This link is not good any more.", "token")
+        if isinstance(hashed, ParleyError):
+            raise hashed
+        await _set(transaction, user.id, hashed)
+        return await begin(transaction, user.id, SessionMethod.RESET)
+
+    return await operate(process, workspace_id, reset, origin)
+
+
+async def _set(transaction: Transaction, user_id: UUID, hashed: str, but: UUID | None = None) -> None:
+    """Whoever knew the old password, or holds a link that was sent before, is out."""
+    await users.set_password.send(
+        transaction.connection, workspace_id=transaction.workspace_id, user_id=user_id, password_hash=hashed
+    )
+    await end_links(transaction, user_id)
+    ended = await end_all(transaction, user_id, but=but)
+    transaction.record(EventKind.USER_UPDATED, user_id=user_id)
+    transaction.audit(Action.PASSWORD_CHANGED, actor_id=user_id, user_id=user_id, ended=ended, by_link=but is None)
+
+
+def _not_the_password() -> Refused:
+    return Refused(Code.INVALID_CREDENTIALS, "This is not the password.", "current_password")

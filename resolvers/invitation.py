@@ -1,0 +1,188 @@
+"""Invitations: an account that waits for its person, and the link by which they take it."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from models import link as links
+from models import mail as mails
+from models import portal as portals
+from models import user as users
+from models.audit import Action
+from models.event import EventKind
+from models.link import LinkPurpose
+from models.session import SessionMethod
+from models.user import UserKind, UserRow, UserStatus
+from resolvers.door import still_signed_in
+from resolvers.errors import Code, NotFound, ParleyError, Refused
+from resolvers.link import end_links, read, send_link, spend
+from resolvers.operation import Transaction, operate
+from resolvers.origin import UNKNOWN, Origin
+from resolvers.password import hash_password, new_password
+from resolvers.portal import admit_client, portal_for, visible_portals
+from resolvers.process import Process
+from resolvers.session import SignedIn, begin
+from resolvers.text import Address, Name, address_key, email_address, folded, person_name
+from resolvers.user import create_user
+from resolvers.viewer import Viewer, internal_only
+
+
+async def invite_teammate(transaction: Transaction, viewer: Viewer, *, email: str, name: str) -> UUID:
+    """Invite one of the firm's own people. Inviting an address again sends a new link, and ends the old one.
+
+    Raises:
+        Refused: FORBIDDEN for a client; what is wrong with the address or the name; ALREADY_EXISTS where the address
+            has an account already, as a client or as an active colleague; NOT_ACTIVE for one that was deactivated.
+        Unauthenticated: the sign-in has ended.
+    """
+    internal_only(viewer)
+    await still_signed_in(transaction, viewer)
+    address, shown = email_address(email), person_name(name)
+    invitee = await _account(transaction, UserKind.INTERNAL, address, shown)
+    if invitee.status == UserStatus.ACTIVE:
+        raise Refused(Code.ALREADY_EXISTS, "This address has an account already.", "email")
+    await _invite(transaction, viewer.user_id, invitee, shown)
+    return invitee.id
+
+
+async def invite_client(
+    transaction: Transaction, viewer: Viewer, *, portal_id: UUID | None, email: str, name: str
+) -> UUID:
+    """Invite a client to a portal. Who is an active client already becomes a client of this portal too, at once and
+    without a mail.
+
+    Raises:
+        Refused: as `invite_teammate`; NOT_FOUND for the portal.
+    """
+    internal_only(viewer)
+    await still_signed_in(transaction, viewer)
+    if portal_id is None or not await visible_portals(transaction.connection, viewer, [portal_id]):
+        raise NotFound("portal_id")
+    address, shown = email_address(email), person_name(name)
+    invitee = await _account(transaction, UserKind.CLIENT, address, shown)
+    portal = await portal_for(transaction, viewer, portal_id)
+    if await admit_client(transaction, portal.id, invitee.id):
+        transaction.audit(Action.CLIENT_ADDED, actor_id=viewer.user_id, user_id=invitee.id, portal_id=portal.id)
+    if invitee.status != UserStatus.ACTIVE:
+        await _invite(transaction, viewer.user_id, invitee, shown)
+    return invitee.id
+
+
+async def cancel_invitation(transaction: Transaction, viewer: Viewer, user_id: UUID | None) -> UUID:
+    """Take an invitation back: its link is worth nothing, and the account, in which nobody has ever been, is gone. The
+    address can be invited anew, also as somebody of the other kind.
+
+    Raises:
+        Refused: FORBIDDEN for a client; NOT_FOUND; ALREADY_EXISTS where the account has been in use.
+        Unauthenticated: the sign-in has ended.
+    """
+    internal_only(viewer)
+    where = {"workspace_id": viewer.workspace_id, "user_id": user_id}
+    user = await users.lock_user.first(transaction.connection, **where)
+    await still_signed_in(transaction, viewer)
+    if user is None:
+        raise NotFound("user_id")
+    if user.status != UserStatus.INVITED:
+        raise Refused(Code.ALREADY_EXISTS, "This invitation was accepted: the account can be deactivated.", "user_id")
+    for statement in (
+        mails.delete_mails_of_user,
+        links.delete_links_of_user,
+        portals.delete_memberships_of_user,
+        users.delete_user,
+    ):
+        await statement.send(transaction.connection, **where)
+    transaction.record(EventKind.USER_UPDATED, user_id=user.id)
+    transaction.audit(Action.INVITATION_CANCELLED, actor_id=viewer.user_id, user_id=user.id)
+    return user.id
+
+
+@dataclass(frozen=True, slots=True)
+class _Accepting:
+    """What the invited person says of themself."""
+
+    name: Name | None
+    password_hash: str | None
+
+
+async def accept_invitation(
+    process: Process, token: str, *, name: str | None, password: str | None, origin: Origin = UNKNOWN
+) -> SignedIn:
+    """Take the account that one was invited to, and sign in. Without a name the inviter's stays; without a password one
+    signs in by links.
+
+    Raises:
+        Refused: INVALID_CREDENTIALS for a token that is no invitation; EXPIRED for one that was used, replaced or
+            cancelled, or whose time has run out; what is wrong with the name or the password.
+    """
+    workspace_id, link_id = read(process, token)
+    # Hashed before the transaction, which holds locks. What is wrong is told only to who has a good link.
+    said: _Accepting | ParleyError
+    try:
+        hashed = None if password is None else await hash_password(new_password(password, "password"))
+        said = _Accepting(None if name is None else person_name(name), hashed)
+    except ParleyError as refused:
+        said = refused
+
+    async def accept(transaction: Transaction) -> SignedIn:
+        user = await spend(transaction, link_id, LinkPurpose.INVITATION)
+        if user.status != UserStatus.INVITED:
+            raise Refused(Code.EXPIRED, "This invitation is not open any more.", "token")
+        if isinstance(said, ParleyError):
+            raise said
+        await become_active(transaction, user, said.password_hash)
+        if said.name is not None and said.name != user.name:
+            await _rename(transaction, user.id, said.name)
+        transaction.audit(Action.INVITATION_ACCEPTED, actor_id=user.id, user_id=user.id)
+        return await begin(transaction, user.id, SessionMethod.INVITATION)
+
+    return await operate(process, workspace_id, accept, origin)
+
+
+async def become_active(transaction: Transaction, user: UserRow, password_hash: str | None) -> None:
+    """Make an INVITED account, whose row is locked, its person's own."""
+    await users.accept.send(
+        transaction.connection,
+        workspace_id=transaction.workspace_id,
+        user_id=user.id,
+        password_hash=password_hash,
+    )
+    await end_links(transaction, user.id)
+    transaction.record(EventKind.USER_UPDATED, user_id=user.id)
+
+
+async def _account(transaction: Transaction, kind: UserKind, address: Address, name: Name) -> UserRow:
+    """The account of an address, locked; a new one, INVITED, where there is none.
+
+    Raises:
+        Refused: ALREADY_EXISTS for one of the other kind; NOT_ACTIVE for one that was deactivated.
+    """
+    await create_user(transaction, kind=kind, name=name, email=address, password_hash=None, status=UserStatus.INVITED)
+    found = await users.lock_user_by_email.first(
+        transaction.connection, workspace_id=transaction.workspace_id, email_key=address_key(address)
+    )
+    if found is None:
+        # Another transaction cancelled its invitation just now.
+        raise Refused(Code.ALREADY_EXISTS, "Somebody else is changing this account: try again.", "email")
+    if found.kind != kind:
+        raise Refused(Code.ALREADY_EXISTS, "This address has an account of the other kind.", "email")
+    if found.status == UserStatus.DEACTIVATED:
+        raise Refused(Code.NOT_ACTIVE, "This account was deactivated: activate it again.", "email")
+    return found
+
+
+async def _invite(transaction: Transaction, inviter_id: UUID | None, invitee: UserRow, name: Name) -> None:
+    await end_links(transaction, invitee.id, LinkPurpose.INVITATION)
+    if invitee.name != name:
+        await _rename(transaction, invitee.id, name)
+        transaction.record(EventKind.USER_UPDATED, user_id=invitee.id)
+    await send_link(transaction, invitee.id, LinkPurpose.INVITATION, created_by=inviter_id)
+    transaction.audit(Action.USER_INVITED, actor_id=inviter_id, user_id=invitee.id, kind=invitee.kind)
+
+
+async def _rename(transaction: Transaction, user_id: UUID, name: Name) -> None:
+    await users.set_name.send(
+        transaction.connection,
+        workspace_id=transaction.workspace_id,
+        user_id=user_id,
+        name=name,
+        name_key=folded(name),
+    )
