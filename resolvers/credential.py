@@ -8,7 +8,7 @@ from models.event import EventKind
 from models.link import LinkPurpose
 from models.session import SessionMethod
 from models.user import UserStatus
-from resolvers.door import still_signed_in
+from resolvers.door import signed_in_still, still_signed_in
 from resolvers.errors import Code, ParleyError, Refused
 from resolvers.link import end_links, read, spend
 from resolvers.operation import Transaction, operate
@@ -29,10 +29,11 @@ async def change_password(
             is wrong with the new one.
         Unauthenticated: the sign-in has ended.
     """
-    chosen = new_password(new, "new_password")
     where = {"workspace_id": viewer.workspace_id, "user_id": viewer.user_id}
     async with process.pool.connection() as connection:
+        await signed_in_still(connection, viewer)
         kept = await users.password_hash_of.first(connection, **where)
+    chosen = new_password(new, "new_password")
     # Both take long, on purpose: no transaction waits for them.
     if not await verify_password(current, kept):
         raise _not_the_password()

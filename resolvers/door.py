@@ -33,8 +33,17 @@ async def still_signed_in(transaction: Transaction, viewer: Viewer) -> None:
     Raises:
         Unauthenticated: the sign-in has ended.
     """
+    await signed_in_still(transaction.connection, viewer)
+
+
+async def signed_in_still(connection: Connection, viewer: Viewer) -> None:
+    """The same of what is done outside a transaction, because it takes long: the transaction asks again.
+
+    Raises:
+        Unauthenticated: the sign-in has ended.
+    """
     if not await sessions.is_signed_in.one(
-        transaction.connection,
+        connection,
         workspace_id=viewer.workspace_id,
         viewer_id=viewer.user_id,
         session_id=viewer.session_id,

@@ -19,7 +19,7 @@ from models.session import SessionMethod, SignInRow
 from models.user import Account, UserKind, UserRow, UserStatus
 from resolvers import link as links
 from resolvers.door import still_signed_in
-from resolvers.errors import Code, Refused, SignInEnded, Unauthenticated
+from resolvers.errors import Code, NotFound, Refused, SignInEnded, Unauthenticated
 from resolvers.operation import Transaction, operate
 from resolvers.origin import UNKNOWN, Origin
 from resolvers.password import verify_password
@@ -166,18 +166,22 @@ async def sign_ins(connection: Connection, viewer: Viewer) -> list[SignInRow]:
     )
 
 
-async def end_sign_in(transaction: Transaction, viewer: Viewer, session_id: UUID | None) -> None:
-    """End one of the viewer's own sign-ins. One that is not theirs, or not alive, is nothing to end.
+async def end_sign_in(transaction: Transaction, viewer: Viewer, session_id: UUID | None) -> UUID:
+    """End one of the viewer's own sign-ins.
 
     Raises:
+        NotFound: it is not theirs, or not alive.
         Unauthenticated: the viewer's own has ended.
     """
+    await users.lock_user.send(transaction.connection, workspace_id=viewer.workspace_id, user_id=viewer.user_id)
     await still_signed_in(transaction, viewer)
     theirs = await sessions.session_user.first(
         transaction.connection, workspace_id=viewer.workspace_id, session_id=session_id
     )
-    if session_id is not None and theirs == viewer.user_id and await end(transaction, session_id):
-        transaction.audit(Action.SIGN_IN_ENDED, actor_id=viewer.user_id, user_id=viewer.user_id, session_id=session_id)
+    if session_id is None or theirs != viewer.user_id or not await end(transaction, session_id):
+        raise NotFound("sign_in_id")
+    transaction.audit(Action.SIGN_IN_ENDED, actor_id=viewer.user_id, user_id=viewer.user_id, session_id=session_id)
+    return session_id
 
 
 async def end(transaction: Transaction, session_id: UUID) -> bool:

@@ -53,8 +53,7 @@ class EndSignInPayload:
 
 @mutation(
     EndSignInPayload,
-    "End one of the viewer's sign-ins, wherever it is: its tokens are worth nothing from now on, and its streams end. "
-    "One that has ended already, or is somebody else's, is nothing to end, which is no error.",
+    "End one of the viewer's sign-ins, wherever it is: its tokens are worth nothing from now on, and its streams end.",
 )
 async def end_sign_in(info: Info, input: Given[EndSignInInput]) -> EndSignInPayload | None:
     context = info.context

@@ -10,10 +10,15 @@ from uuid import UUID
 
 import httpx
 
+from models.ids import new_id
+from models.link import LinkPurpose
 from models.user import UserKind, UserStatus
+from resolvers import portal as portals
+from resolvers.link import send_link
 from resolvers.operation import Transaction, operate
 from resolvers.process import Process
 from resolvers.session import SignedIn, begin
+from resolvers.tokens import link_token
 from resolvers.user import create_user
 from resolvers.workspace import create_workspace
 from schema.node_id import NodeKind, node_id
@@ -146,3 +151,32 @@ class Person:
         payload = await self.done("sendMessage", {"roomId": room_id, "body": body, **more}, "message { id sequence }")
         message: dict[str, Any] = payload["message"]
         return message
+
+
+async def make_portal(process: Process, person: Person, name: str = "Harbor") -> str:
+    """A portal of the person's firm; its id."""
+
+    async def make(transaction: Transaction) -> str:
+        return node_id(NodeKind.PORTAL, await portals.make_portal(transaction, name, actor_id=person.user_id))
+
+    return await operate(process, person.workspace_id, make)
+
+
+async def link_of(process: Process, workspace_id: UUID, user_id: UUID, purpose: LinkPurpose) -> str:
+    """A link's token, as its mail carries it."""
+
+    async def make(transaction: Transaction) -> str:
+        link_id = new_id()
+        assert await send_link(transaction, user_id, purpose, link_id=link_id)
+        return link_token(process.link_keys, workspace_id, link_id)
+
+    return await operate(process, workspace_id, make)
+
+
+async def user_of(process: Process, email: str) -> UUID:
+    """Somebody who has an account in one workspace."""
+    async with process.pool.connection() as connection:
+        cursor = await connection.execute('SELECT id FROM "user" WHERE email = %s', [email])
+        ((user_id,),) = await cursor.fetchall()
+    found: UUID = user_id
+    return found

@@ -8,7 +8,24 @@ from types import ModuleType
 
 import pytest
 
-from models import event, message, participant, person, portal, read_mark, room, seat, session, user, work, workspace
+from models import (
+    audit,
+    event,
+    issuer,
+    link,
+    mail,
+    message,
+    participant,
+    person,
+    portal,
+    read_mark,
+    room,
+    seat,
+    session,
+    user,
+    work,
+    workspace,
+)
 from models.message import MessageRow
 from models.participant import ParticipantRow
 from models.portal import PortalRow, client_row, clients_portal
@@ -17,7 +34,24 @@ from models.statement import Statement
 from models.user import UserRow
 
 ROOT = Path(__file__).parent.parent
-MODULES = (event, message, participant, person, portal, read_mark, room, seat, session, user, work, workspace)
+MODULES = (
+    audit,
+    event,
+    issuer,
+    link,
+    mail,
+    message,
+    participant,
+    person,
+    portal,
+    read_mark,
+    room,
+    seat,
+    session,
+    user,
+    work,
+    workspace,
+)
 
 # What statements make of rows of rooms, people and portals.
 GIVES_ROWS = (RoomRow, MessageRow, ParticipantRow, UserRow, Standing, PortalRow, client_row, clients_portal)
@@ -40,6 +74,8 @@ WITHOUT_A_VIEWER = {
     "room.rooms_of_events": "of rooms in which who is told was found, in the same snapshot",
     "session.lock_active_user": "the user whose sign-in it is",
     "session.signed_in_user": "the user whose sign-in it is",
+    "user.lock_user": "the viewer, the user of a link, or whom an internal viewer changes",
+    "user.lock_user_by_email": "whom an internal viewer invites",
     "user.users_by_id": "authors of what the viewer may read, and everybody for internal viewers",
     "user.users_page": "for internal viewers only",
 }
@@ -75,6 +111,10 @@ def test_every_statement_stays_within_a_workspace() -> None:
     across = {
         "event.lines_past_retention",
         "event.newest_events",
+        "link.delete_link_request",
+        "link.insert_link_request",
+        "link.lease_link_requests",
+        "link.link_request",
         "read_mark.workspaces_with_untold",
         "session.workspaces_with_expired_sessions",
         "user.accounts_by_email",
@@ -104,8 +144,8 @@ def test_only_operations_queue_tasks() -> None:
         for path in (ROOT / folder).rglob("*.py")
         if "process.queue(" in path.read_text()
     }
-    # The sweep queues what a commit of its own has leased.
-    assert callers == {"resolvers/operation.py", "resolvers/work.py"}
+    # The sweeps queue what a commit of its own has leased, and asking for a link is one statement.
+    assert callers == {"resolvers/link.py", "resolvers/operation.py", "resolvers/work.py"}
 
 
 @pytest.mark.parametrize("folder", ["models", "resolvers", "schema"])

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from resolvers.process import Process
-from tests.cast import Person
+from schema.node_id import NodeKind, node_id
+from tests.cast import PASSWORD, Person, make_portal
 from tests.ledger import Ledger
+from tests.races import viewer_of
 from tests.walk import Asked, fields, make_scene
 
 ROLES = ["nobody", "outsider client", "outsider colleague", "client", "colleague", "creator", "another firm"]
@@ -35,6 +37,8 @@ class Scene:
     of_ada: str
     of_cleo: str
     participant: str
+    portal: str
+    sign_in_of_ada: str
     people: dict[str, Person]
 
     async def ask(self, operation: "Operation", person: Person) -> str:
@@ -85,6 +89,7 @@ NODE = "query ($id: ID!) { node(id: $id) { id } }"
 # Only who is in the room; only who is in it and internal; only who manages it.
 INSIDE = (UNAUTH, NULL, NULL, DONE, DONE, DONE, NULL)
 INSIDE_DOES = (UNAUTH, GONE, GONE, DONE, DONE, DONE, GONE)
+FIRM = (UNAUTH, NO, DONE, NO, DONE, DONE, DONE)
 MANAGES = (UNAUTH, NO, GONE, NO, NO, DONE, GONE)
 
 OPERATIONS = [
@@ -159,23 +164,50 @@ OPERATIONS = [
     change("markRoomRead", lambda scene: {"roomId": scene.room, "upToMessageId": scene.of_cleo}, *INSIDE_DOES),
     change("setRoomMuted", lambda scene: {"roomId": scene.room, "muted": True}, *INSIDE_DOES),
     change("setEmailNotifications", lambda _: {"enabled": False}, UNAUTH, *[DONE] * 6),
+    change("updateProfile", lambda _: {"timeZone": "Europe/Berlin"}, UNAUTH, *[DONE] * 6),
+    change(
+        "endSignIn",
+        lambda scene: {"signInId": scene.sign_in_of_ada},
+        *(UNAUTH, GONE, GONE, GONE, GONE, DONE, GONE),
+    ),
+    change(
+        "changePassword",
+        lambda _: {"currentPassword": PASSWORD, "newPassword": "another password"},
+        *(UNAUTH, *[DONE] * 6),
+    ),
+    change("inviteTeammate", lambda _: {"email": "new@firm.test", "name": "New"}, *FIRM),
+    change(
+        "inviteClient",
+        lambda scene: {"portalId": scene.portal, "email": "new@client.test", "name": "New"},
+        *(*FIRM[:-1], GONE),
+    ),
+    change("cancelInvitation", lambda scene: {"userId": scene.people["ivy"].id}, *(*FIRM[:-1], GONE)),
     Operation("signOut", "mutation { signOut { userErrors { code } } }", lambda _: {}, (UNAUTH, *[DONE] * 6)),
 ]
 # What needs no viewer; tests of sign-ins have it.
-PUBLIC = {"signIn", "refreshSession"}
+PUBLIC = {
+    *("signIn", "refreshSession", "requestSignInLink", "signInWithToken"),
+    *("acceptInvitation", "requestPasswordReset", "resetPassword"),
+}
 
 
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("operation", OPERATIONS, ids=str)
 async def test_only_who_is_entitled_succeeds_and_who_is_not_changes_nothing(
-    operation: Operation, role: str, people: dict[str, Person], nobody: Person, ledger: Ledger
+    operation: Operation,
+    role: str,
+    people: dict[str, Person],
+    nobody: Person,
+    ledger: Ledger,
+    process: Process,
 ) -> None:
     ada, cleo = people["ada"], people["cleo"]
     room = await ada.make_room(cleo, *([people["ben"]] if role == "colleague" else []))
     of_ada, of_cleo = await ada.send(room), await cleo.send(room)
     found = await ada.ask("query ($id: ID!) { room(id: $id) { participants { nodes { id } } } }", id=room)
     participant = found["room"]["participants"]["nodes"][0]["id"]
-    scene = Scene(room, of_ada["id"], of_cleo["id"], participant, people)
+    sign_in = node_id(NodeKind.SIGN_IN, (await viewer_of(process, ada)).session_id)
+    scene = Scene(room, of_ada["id"], of_cleo["id"], participant, await make_portal(process, ada), sign_in, people)
     actor = (people | {"nobody": nobody})[WHO[role]]
     wanted = operation.outcomes[ROLES.index(role)]
     if wanted == DONE:

@@ -1,5 +1,6 @@
 """Sign-ins: by address and password, renewed by a refresh token, ended by signing out."""
 
+import asyncio
 import base64
 import json
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,7 @@ from tests.races import rows
 
 SESSION = "session { accessToken expiresAt refreshToken } viewer { id user { id name email status } eventCursor }"
 WRONG = ("INVALID_CREDENTIALS", None)
+NO_SIGN_IN = [("INVALID_CREDENTIALS", ["refreshToken"])]
 
 
 async def sign_in(person: Person, email: str, password: str = PASSWORD, **more: Any) -> Any:
@@ -112,7 +114,7 @@ class TestSigningIn:
         self, given: dict[str, str], ada: Person, nobody: Person, ledger: Ledger
     ) -> None:
         input = {"email": ada.member.email, "password": PASSWORD, "workspace": "northwind", **given}
-        async with ledger.unchanged():
+        async with ledger.unchanged(but="audit"):
             payload = await nobody.do("signIn", input, SESSION)
         refusal = {
             "code": "INVALID_CREDENTIALS",
@@ -157,7 +159,7 @@ class TestOneAddressInTwoWorkspaces:
             "Ada",
             twice,
         )
-        async with ledger.unchanged():
+        async with ledger.unchanged(but="audit"):
             assert await nobody.refused("signIn", {"email": twice, "password": PASSWORD}) == [WRONG]
         for workspace, name in (("northwind", "Ada"), ("other", "Ada too")):
             assert (await sign_in(nobody, twice, workspace=workspace))["viewer"]["user"]["name"] == name
@@ -194,14 +196,70 @@ class TestRenewing:
         assert await ledger.sql("SELECT id FROM session ORDER BY id") == sessions
         assert written == []
 
-    async def test_a_refresh_token_is_good_once(self, cleo: Person, nobody: Person, ledger: Ledger) -> None:
+    async def test_a_client_that_lost_the_answer_asks_again_and_gets_the_same_successor(
+        self, cleo: Person, nobody: Person, ledger: Ledger
+    ) -> None:
         first = (await sign_in(nobody, cleo.member.email))["session"]["refreshToken"]
-        second = (await self.refresh(nobody, first))["session"]["refreshToken"]
+        second = (await self.refresh(nobody, first))["session"]
         async with ledger.unchanged():
-            assert await nobody.refused("refreshSession", {"refreshToken": first}) == [
-                ("INVALID_CREDENTIALS", ["refreshToken"])
-            ]
-        assert (await self.refresh(nobody, second))["session"]
+            again = (await self.refresh(nobody, first))["session"]
+        assert again["refreshToken"] == second["refreshToken"]
+        assert await is_signed_in(cleo, again["accessToken"])
+        assert (await self.refresh(nobody, again["refreshToken"]))["session"]
+
+    async def test_two_tabs_that_renew_at_once_both_stay_signed_in(self, cleo: Person, nobody: Person) -> None:
+        first = (await sign_in(nobody, cleo.member.email))["session"]["refreshToken"]
+        answers = await asyncio.gather(*(self.refresh(nobody, first) for _ in range(8)))
+        assert len({answer["session"]["refreshToken"] for answer in answers}) == 1
+        for answer in answers:
+            assert await is_signed_in(cleo, answer["session"]["accessToken"])
+
+    async def later(self, ledger: Ledger, seconds: int = 11) -> None:
+        await ledger.sql(f"UPDATE session SET refreshed_at = refreshed_at - interval '{seconds} seconds'")
+
+    @pytest.mark.parametrize("when", ["its successor was used", "later"])
+    async def test_a_replayed_token_ends_its_sign_in(
+        self, when: str, cleo: Person, nobody: Person, ledger: Ledger
+    ) -> None:
+        first = (await sign_in(nobody, cleo.member.email))["session"]["refreshToken"]
+        session = (await self.refresh(nobody, first))["session"]
+        if when == "later":
+            await self.later(ledger)
+        else:
+            session = (await self.refresh(nobody, session["refreshToken"]))["session"]
+        async with ledger.watching(cleo) as written:
+            assert await nobody.refused("refreshSession", {"refreshToken": first}) == NO_SIGN_IN
+        assert [event.kind for event in written] == ["SESSION_ENDED"]
+        assert not await is_signed_in(cleo, session["accessToken"])
+        async with ledger.unchanged():
+            assert await nobody.refused("refreshSession", {"refreshToken": session["refreshToken"]}) == NO_SIGN_IN
+        assert await ledger.sql("SELECT action, by FROM audit ORDER BY id DESC LIMIT 1") == [
+            ("REFRESH_TOKEN_REPLAYED", "STRANGER")
+        ]
+        assert cleo.token is not None
+        assert await is_signed_in(cleo, cleo.token), "another sign-in of theirs goes on"
+
+    async def test_a_retry_just_within_its_time_is_answered(self, cleo: Person, nobody: Person, ledger: Ledger) -> None:
+        first = (await sign_in(nobody, cleo.member.email))["session"]["refreshToken"]
+        await self.refresh(nobody, first)
+        await self.later(ledger, 8)
+        assert (await self.refresh(nobody, first))["session"]
+
+    async def test_somebody_who_knows_a_sign_in_but_no_token_of_it_can_not_end_it(
+        self, cleo: Person, nobody: Person, ledger: Ledger
+    ) -> None:
+        token = (await sign_in(nobody, cleo.member.email))["session"]["refreshToken"]
+        made_up = base64.urlsafe_b64decode(token + "==")[:32] + bytes(48)
+        async with ledger.unchanged():
+            given = base64.urlsafe_b64encode(made_up).rstrip(b"=").decode()
+            assert await nobody.refused("refreshSession", {"refreshToken": given}) == NO_SIGN_IN
+        assert (await self.refresh(nobody, token))["session"]
+
+    async def test_whose_access_token_is_sent_along_does_not_matter(
+        self, ada: Person, cleo: Person, nobody: Person
+    ) -> None:
+        token = (await sign_in(nobody, cleo.member.email))["session"]["refreshToken"]
+        assert (await self.refresh(ada, token))["viewer"]["user"]["email"] == cleo.member.email
 
     async def test_renewing_puts_off_the_end(self, cleo: Person, nobody: Person, ledger: Ledger) -> None:
         token = (await sign_in(nobody, cleo.member.email))["session"]["refreshToken"]
@@ -235,8 +293,9 @@ class TestRenewing:
         session = (await sign_in(nobody, cleo.member.email))["session"]
         token = session["refreshToken"]
         changed = bytearray(base64.urlsafe_b64decode(token + "=="))
+        places = [*range(0, 48, 5)]  # of who it names, and of its family
         wrong = [token[:-4], token + "AAAA", token.swapcase(), session["accessToken"], "", "x" * 10_240, "💥", "\0"]
-        for place in range(0, len(changed), 5):
+        for place in places:
             changed[place] ^= 1
             wrong.append(base64.urlsafe_b64encode(changed).rstrip(b"=").decode())
             changed[place] ^= 1
@@ -245,13 +304,19 @@ class TestRenewing:
                 refused = await nobody.refused("refreshSession", {"refreshToken": each})
                 assert refused == [("INVALID_CREDENTIALS", ["refreshToken"])], each
         assert token not in str(await ledger.rows())
+        changed[-1] ^= 1  # a token of the sign-in that was never good is as a stolen one
+        made = base64.urlsafe_b64encode(changed).rstrip(b"=").decode()
+        assert await nobody.refused("refreshSession", {"refreshToken": made}) == NO_SIGN_IN
 
     async def test_neither_token_nor_password_is_kept(self, cleo: Person, nobody: Person, ledger: Ledger) -> None:
         token = (await sign_in(nobody, cleo.member.email))["session"]["refreshToken"]
-        secret = base64.urlsafe_b64decode(token + "==")[32:]
+        renewed = (await self.refresh(nobody, token))["session"]["refreshToken"]
         rows = str(await ledger.rows())
         assert PASSWORD not in rows
-        assert secret.hex() not in rows
+        for each in (token, renewed):
+            raw = base64.urlsafe_b64decode(each + "==")
+            assert raw[32:48].hex() not in rows
+            assert raw[48:].hex() not in rows
         assert token not in rows
 
 

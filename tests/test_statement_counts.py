@@ -14,6 +14,7 @@ import pytest
 from graphql import FieldNode, TypeInfo, TypeInfoVisitor, Visitor, parse, visit
 from psycopg_pool import AsyncConnectionPool
 
+from models.link import LinkPurpose
 from models.user import UserKind
 from resolvers.operation import Transaction, operate
 from resolvers.process import Pool, Process
@@ -23,7 +24,7 @@ from schema.node_id import NodeKind, node_id
 from server.engine import ParleyEngine
 from server.graphql.execution import Execution
 from server.http.app import build_app
-from tests.cast import PASSWORD, Person
+from tests.cast import PASSWORD, Person, link_of, make_portal, sign_in_of, user_of
 from tests.conftest import ORIGIN, make_process
 from tests.recorder import Recorded, Trips, asked
 
@@ -47,7 +48,8 @@ numbers = itertools.count(1)
 
 # Who is signed in is 1 of each: the sign-in and its user are one statement.
 QUERIES = {
-    "the viewer": (1, "{ viewer { id emailNotifications user { id name kind email status avatarUrl } } }"),
+    "the viewer": (1, "{ viewer { id emailNotifications timeZone user { id name kind email status avatarUrl } } }"),
+    "where one is signed in": (2, "{ viewer { signIns { id method createdAt lastUsedAt expiresAt current } } }"),
     "where now is": (2, "{ viewer { eventCursor } }"),
     "what is unread": (3, "{ viewer { unreadMessageCount unreadRoomCount } }"),
     "rooms": (2, f"{{ rooms {{ edges {{ cursor }} nodes {{ id name muted archivedAt lastActivityAt }} {PAGE} }} }}"),
@@ -219,9 +221,39 @@ async def test_a_mutation_asks_so_often(process: Process, ada: Person, ben: Pers
     await costs(ada, 7, "archiveRoom", this, "room { archivedAt }")
     await costs(ada, 7, "unarchiveRoom", this, "room { archivedAt }")
     await costs(ada, 5, "setEmailNotifications", {"enabled": False}, "viewer { emailNotifications }")
-    await costs(dan, 3, "signIn", {"email": dan.member.email, "password": PASSWORD}, "session { accessToken }")
+    await costs(ada, 7, "updateProfile", {"timeZone": "Europe/Berlin"}, "viewer { timeZone }")
+    password = {"currentPassword": PASSWORD, "newPassword": "another password"}
+    await costs(ben, 12, "changePassword", password, "viewer { id }")
+    firm = {"email": "new@firm.test", "name": "New"}
+    await costs(ada, 11, "inviteTeammate", firm, "user { id }")
+    await costs(ada, 9, "inviteTeammate", firm, "user { id }")
+    portal = await make_portal(process, ada)
+    client = {"portalId": portal, "email": "new@client.test", "name": "New"}
+    await costs(ada, 14, "inviteClient", client, "user { id }")
+    await costs(ada, 9, "inviteClient", {**client, "email": cleo.member.email}, "user { id }")
+    invited = await user_of(process, "new@client.test")
+    await costs(ada, 10, "cancelInvitation", {"userId": node_id(NodeKind.USER, invited)})
+    links = {
+        purpose: await link_of(process, dan.workspace_id, user_id, purpose)
+        for purpose, user_id in (
+            (LinkPurpose.INVITATION, await user_of(process, "ivy@client.test")),
+            (LinkPurpose.SIGN_IN, dan.user_id),
+            (LinkPurpose.RESET, ben.user_id),
+        )
+    }
+    tokens = "session { accessToken } viewer { id }"
+    accepting = {"token": links[LinkPurpose.INVITATION], "name": "Ivy", "password": "another password"}
+    await costs(dan, 11, "acceptInvitation", accepting, tokens)
+    await costs(dan, 7, "signInWithToken", {"token": links[LinkPurpose.SIGN_IN]}, tokens)
+    resetting = {"token": links[LinkPurpose.RESET], "password": "a third password"}
+    await costs(dan, 13, "resetPassword", resetting, tokens)
+    await costs(dan, 1, "requestSignInLink", {"email": dan.member.email})
+    await costs(dan, 1, "requestPasswordReset", {"email": "nobody@client.test"})
+    await costs(dan, 4, "signIn", {"email": dan.member.email, "password": PASSWORD}, "session { accessToken }")
     await costs(dan, 4, "refreshSession", {"refreshToken": session["refreshToken"]}, "session { accessToken }")
-    await costs(dan, 4, "signOut", None)
+    other = (await sign_in_of(process, dan.workspace_id, dan.user_id)).viewer.session_id
+    await costs(dan, 8, "endSignIn", {"signInId": node_id(NodeKind.SIGN_IN, other)})
+    await costs(dan, 5, "signOut", None)
     mutations = schema._schema.mutation_type
     assert mutations is not None
     assert counted == set(mutations.fields)

@@ -19,9 +19,11 @@ from graphql import (
     is_leaf_type,
 )
 
+from models.link import LinkPurpose
 from resolvers.process import Process
 from schema.build import printed
-from tests.cast import PASSWORD, Person, sign_in_of
+from schema.node_id import NodeKind, node_id
+from tests.cast import PASSWORD, Person, link_of, make_portal, sign_in_of, user_of
 
 SCHEMA = build_schema(printed())
 
@@ -37,6 +39,9 @@ class Scene:
     of_ada: str
     of_cleo: str
     refresh_token: str
+    sign_in: str
+    tokens: dict[LinkPurpose, str]
+    portal: str
 
 
 async def make_scene(process: Process, ada: Person, cleo: Person) -> Scene:
@@ -44,11 +49,30 @@ async def make_scene(process: Process, ada: Person, cleo: Person) -> Scene:
     of_ada = await ada.send(room, "From ada")
     of_cleo = await cleo.send(room, "From cleo")
     signed_in = await sign_in_of(process, ada.workspace_id, ada.user_id)
-    return Scene(room, of_ada["id"], of_cleo["id"], signed_in.refresh_token)
+    sign_in = node_id(NodeKind.SIGN_IN, signed_in.viewer.session_id)
+    invited = await user_of(process, "ivy@client.test")
+    tokens = {
+        purpose: await link_of(process, ada.workspace_id, user_id, purpose)
+        for purpose, user_id in (
+            (LinkPurpose.INVITATION, invited),
+            (LinkPurpose.SIGN_IN, ada.user_id),
+            (LinkPurpose.RESET, ada.user_id),
+        )
+    }
+    portal = await make_portal(process, ada)
+    return Scene(room, of_ada["id"], of_cleo["id"], signed_in.refresh_token, sign_in, tokens, portal)
 
 
-def right_values(scene: Scene, people: dict[str, Person]) -> dict[str, Any]:
+def right_values(asked: str, scene: Scene, people: dict[str, Person]) -> dict[str, Any]:
     """A right value for every argument that a request of ada's needs, by its name."""
+    of_this_alone: dict[str, dict[str, Any]] = {
+        "acceptInvitation": {"token": scene.tokens[LinkPurpose.INVITATION]},
+        "signInWithToken": {"token": scene.tokens[LinkPurpose.SIGN_IN]},
+        "resetPassword": {"token": scene.tokens[LinkPurpose.RESET]},
+        "inviteTeammate": {"email": "new@firm.test"},
+        "inviteClient": {"email": "new@client.test"},
+        "cancelInvitation": {"userId": people["ivy"].id},
+    }
     return {
         "id": scene.room,
         "ids": [scene.room],
@@ -66,12 +90,18 @@ def right_values(scene: Scene, people: dict[str, Person]) -> dict[str, Any]:
         "password": PASSWORD,
         "workspace": "northwind",
         "refreshToken": scene.refresh_token,
+        "portalId": scene.portal,
+        "signInId": scene.sign_in,
+        "currentPassword": PASSWORD,
+        "newPassword": "another password",
+        "timeZone": "Europe/Berlin",
         "muted": True,
         "enabled": False,
         "query": "a",
         "kind": "CLIENT",
         "status": "ACTIVE",
         "archived": False,
+        **of_this_alone.get(asked, {}),
     }
 
 
@@ -130,7 +160,7 @@ class Asked:
 
     def arguments(self, scene: Scene, people: dict[str, Person]) -> dict[str, Any]:
         """Right ones, by name."""
-        right = right_values(scene, people)
+        right = right_values(self.name, scene, people)
         return {
             name: _right(name, argument.type, right)
             for name, argument in self.field.args.items()
