@@ -26,6 +26,7 @@ class Link(SQLModel, table=True):
         sa.PrimaryKeyConstraint("workspace_id", "id"),
         one_of("purpose", LinkPurpose),
         belongs_to("user", "user_id"),
+        belongs_to("user", "created_by"),
         # All that a user has, to end them.
         sa.Index("link_by_user", "workspace_id", "user_id", "purpose"),
         # The sweep of what has expired long ago, over all workspaces.
@@ -35,9 +36,9 @@ class Link(SQLModel, table=True):
     workspace_id: UUID
     id: UUID
     user_id: UUID
-    # Who invites.
-    created_by: UUID | None
     purpose: str = string()
+    # Who invites. None: nobody of the workspace made it, or for oneself.
+    created_by: UUID | None
     created_at: datetime = timestamp(now=True)
     # Counted from when its mail is sent: an SMTP server that is down delays a link, and does not eat its time.
     expires_at: datetime = timestamp()

@@ -53,10 +53,14 @@ class Mail(SQLModel, table=True):
     created_at: datetime = timestamp(now=True)
     # The lease: put off before each attempt, so that a worker that died leaves the row to the sweep.
     due_at: datetime = timestamp(now=True)
+    # A sweep has queued it, and no other does until then.
+    queued_until: datetime | None = timestamp()
     # An attempt that has begun and of which no end is recorded is unknown.
     attempt_ends_by: datetime | None = timestamp()
     attempts: int = bigint(sa_column_kwargs={"server_default": sa.text("0")})
     unknown_attempts: int = bigint(sa_column_kwargs={"server_default": sa.text("0")})
+    # When the server first put it off (4xx).
+    put_off_since: datetime | None = timestamp()
     ended_at: datetime | None = timestamp()
     # Why the last attempt failed: a reply code and our own words, never the server's text.
     failure: str | None = string()

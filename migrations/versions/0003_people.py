@@ -140,14 +140,18 @@ def upgrade() -> None:
         sa.Column("workspace_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("user_id", sa.Uuid(), nullable=False),
-        sa.Column("created_by", sa.Uuid(), nullable=True),
         sa.Column("purpose", sa.Text(), nullable=False),
+        sa.Column("created_by", sa.Uuid(), nullable=True),
         sa.Column(
             "created_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
         ),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint("purpose IN ('INVITATION', 'SIGN_IN', 'RESET')", name="purpose_known"),
+        sa.ForeignKeyConstraint(
+            ["workspace_id", "created_by"],
+            ["user.workspace_id", "user.id"],
+        ),
         sa.ForeignKeyConstraint(
             ["workspace_id", "user_id"],
             ["user.workspace_id", "user.id"],
@@ -186,9 +190,11 @@ def upgrade() -> None:
             "created_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
         ),
         sa.Column("due_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False),
+        sa.Column("queued_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("attempt_ends_by", sa.DateTime(timezone=True), nullable=True),
         sa.Column("attempts", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("unknown_attempts", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("put_off_since", sa.DateTime(timezone=True), nullable=True),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("failure", sa.Text(), nullable=True),
         sa.CheckConstraint("kind IN ('INVITATION', 'SIGN_IN', 'RESET')", name="kind_known"),
