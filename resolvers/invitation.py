@@ -7,7 +7,7 @@ from models import link as links
 from models import mail as mails
 from models import portal as portals
 from models import user as users
-from models.audit import Action
+from models.audit import Action, Actor
 from models.event import EventKind
 from models.link import LinkPurpose
 from models.session import SessionMethod
@@ -18,7 +18,7 @@ from resolvers.link import end_links, read, send_link, spend
 from resolvers.operation import Transaction, operate
 from resolvers.origin import UNKNOWN, Origin
 from resolvers.password import hash_password, new_password
-from resolvers.portal import admit_client, portal_for, visible_portals
+from resolvers.portal import admit_client, visible_portals
 from resolvers.process import Process
 from resolvers.session import SignedIn, begin
 from resolvers.text import Address, Name, address_key, email_address, folded, person_name
@@ -36,12 +36,7 @@ async def invite_teammate(transaction: Transaction, viewer: Viewer, *, email: st
     """
     internal_only(viewer)
     await still_signed_in(transaction, viewer)
-    address, shown = email_address(email), person_name(name)
-    invitee = await _account(transaction, UserKind.INTERNAL, address, shown)
-    if invitee.status == UserStatus.ACTIVE:
-        raise Refused(Code.ALREADY_EXISTS, "This address has an account already.", "email")
-    await _invite(transaction, viewer.user_id, invitee, shown)
-    return invitee.id
+    return await invite(transaction, UserKind.INTERNAL, email=email, name=name, actor_id=viewer.user_id)
 
 
 async def invite_client(
@@ -57,13 +52,35 @@ async def invite_client(
     await still_signed_in(transaction, viewer)
     if portal_id is None or not await visible_portals(transaction.connection, viewer, [portal_id]):
         raise NotFound("portal_id")
+    return await invite(
+        transaction, UserKind.CLIENT, email=email, name=name, portal_id=portal_id, actor_id=viewer.user_id
+    )
+
+
+async def invite(
+    transaction: Transaction,
+    kind: UserKind,
+    *,
+    email: str,
+    name: str,
+    portal_id: UUID | None = None,
+    actor_id: UUID | None,
+    by: Actor = Actor.USER,
+) -> UUID:
+    """Invite somebody, for whoever may. `portal_id`: a client's portal, which is there.
+
+    Raises:
+        Refused: as `invite_teammate`.
+    """
     address, shown = email_address(email), person_name(name)
-    invitee = await _account(transaction, UserKind.CLIENT, address, shown)
-    portal = await portal_for(transaction, viewer, portal_id)
-    if await admit_client(transaction, portal.id, invitee.id):
-        transaction.audit(Action.CLIENT_ADDED, actor_id=viewer.user_id, user_id=invitee.id, portal_id=portal.id)
-    if invitee.status != UserStatus.ACTIVE:
-        await _invite(transaction, viewer.user_id, invitee, shown)
+    invitee = await _account(transaction, kind, address, shown)
+    is_active = invitee.status == UserStatus.ACTIVE
+    if is_active and kind is UserKind.INTERNAL:
+        raise Refused(Code.ALREADY_EXISTS, "This address has an account already.", "email")
+    if portal_id is not None and await admit_client(transaction, portal_id, invitee.id):
+        transaction.audit(Action.CLIENT_ADDED, actor_id=actor_id, by=by, user_id=invitee.id, portal_id=portal_id)
+    if not is_active:
+        await _send(transaction, invitee, shown, actor_id, by)
     return invitee.id
 
 
@@ -169,13 +186,13 @@ async def _account(transaction: Transaction, kind: UserKind, address: Address, n
     return found
 
 
-async def _invite(transaction: Transaction, inviter_id: UUID | None, invitee: UserRow, name: Name) -> None:
+async def _send(transaction: Transaction, invitee: UserRow, name: Name, actor_id: UUID | None, by: Actor) -> None:
     await end_links(transaction, invitee.id, LinkPurpose.INVITATION)
     if invitee.name != name:
         await _rename(transaction, invitee.id, name)
         transaction.record(EventKind.USER_UPDATED, user_id=invitee.id)
-    await send_link(transaction, invitee.id, LinkPurpose.INVITATION, created_by=inviter_id)
-    transaction.audit(Action.USER_INVITED, actor_id=inviter_id, user_id=invitee.id, kind=invitee.kind)
+    await send_link(transaction, invitee.id, LinkPurpose.INVITATION, created_by=actor_id)
+    transaction.audit(Action.USER_INVITED, actor_id=actor_id, by=by, user_id=invitee.id, kind=invitee.kind)
 
 
 async def _rename(transaction: Transaction, user_id: UUID, name: Name) -> None:

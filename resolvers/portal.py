@@ -160,8 +160,8 @@ async def portal_for(transaction: Transaction, viewer: Viewer, portal_id: UUID |
 
 
 async def admit_client(transaction: Transaction, portal_id: UUID, user_id: UUID) -> bool:
-    """Make a client one of a portal's, which `portal_for` has locked; whether they were not before. That the user is a
-    client is the caller's to know."""
+    """Make a client one of a portal's, which is there; whether they were not before. That the user is a client is the
+    caller's to know."""
     added = await portals.insert_client.first(
         transaction.connection, workspace_id=transaction.workspace_id, portal_id=portal_id, user_id=user_id
     )
