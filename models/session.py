@@ -176,6 +176,23 @@ end_session = Statement(
     scalar,
 )
 
+# Where an issuer made the token, the row stays and bars it until it has expired.
+_theirs = sa.and_(
+    of_workspace,
+    sessions.c.user_id == uuid("user_id"),
+    sa.or_(uuid("but").is_(None), sessions.c.id != uuid("but")),
+)
+_of_issuer = sessions.c.method == sa.literal_column(f"'{SessionMethod.ISSUER}'", sa.Text())
+_ended = sa.delete(sessions).where(_theirs, ~_of_issuer).returning(sessions.c.id).cte("ended")
+_barred = (
+    sa.update(sessions)
+    .where(_theirs, _of_issuer, sessions.c.ended_at.is_(None))
+    .values(ended_at=now)
+    .returning(sessions.c.id)
+    .cte("barred")
+)
+end_all_sessions: Statement[UUID] = Statement(sa.select(_ended.c.id).union_all(sa.select(_barred.c.id)), scalar)
+
 
 class Expired(NamedTuple):
     session_id: UUID
@@ -216,18 +233,4 @@ sign_ins = Statement(
     .order_by(sa.func.coalesce(sessions.c.refreshed_at, sessions.c.created_at).desc(), sessions.c.id)
     .limit(integer("limit")),
     SignInRow,
-)
-
-# In the order of ids, as several who end the same ones must take their locks.
-sign_ins_to_end = Statement(
-    sa.select(sessions.c.id)
-    .where(
-        of_workspace,
-        sessions.c.user_id == uuid("user_id"),
-        sessions.c.ended_at.is_(None),
-        sa.or_(uuid("but").is_(None), sessions.c.id != uuid("but")),
-    )
-    .order_by(sessions.c.id)
-    .with_for_update(key_share=True),
-    scalar,
 )

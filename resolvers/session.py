@@ -195,12 +195,13 @@ async def end(transaction: Transaction, session_id: UUID) -> bool:
 
 
 async def end_all(transaction: Transaction, user_id: UUID, but: UUID | None = None) -> int:
-    """End every sign-in of a user, whose row is locked; `but`: except this one. The number of them."""
-    ended = await sessions.sign_ins_to_end.all(
+    """End every sign-in of a user, whose row is locked so that none comes meanwhile; `but`: except this one. The number
+    of them."""
+    ended = await sessions.end_all_sessions.all(
         transaction.connection, workspace_id=transaction.workspace_id, user_id=user_id, but=but
     )
     for session_id in ended:
-        await end(transaction, session_id)
+        transaction.record(EventKind.SESSION_ENDED, user_id=user_id, session_id=session_id)
     return len(ended)
 
 

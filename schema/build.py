@@ -6,6 +6,7 @@ from strawberry.tools import create_type
 from strawberry.utils.str_converters import to_camel_case
 
 from schema import (
+    account,
     credential,
     event,
     invitation,
@@ -59,6 +60,8 @@ Mutation = create_type(
         room_attention.set_room_muted,
         viewer.set_email_notifications,
         viewer.update_profile,
+        account.deactivate_user,
+        account.activate_user,
     ],
     description=(
         "What can be changed. What a rule refuses is told in `userErrors`; a fault is an error at its own path, and "

@@ -9,6 +9,7 @@ from types import ModuleType
 import pytest
 
 from models import (
+    account,
     audit,
     event,
     issuer,
@@ -35,6 +36,7 @@ from models.user import UserRow
 
 ROOT = Path(__file__).parent.parent
 MODULES = (
+    account,
     audit,
     event,
     issuer,

@@ -18,7 +18,6 @@ TYPES_TO_COME = {
 }
 MUTATIONS_TO_COME = {
     *("createPortal", "linkRoomToPortal", "setTyping", "createUpload", "completeUpload", "uploadAttachment"),
-    "deactivateUser",
 }
 FIELDS_TO_COME = {
     "User": {"portals"},

@@ -91,6 +91,8 @@ INSIDE = (UNAUTH, NULL, NULL, DONE, DONE, DONE, NULL)
 INSIDE_DOES = (UNAUTH, GONE, GONE, DONE, DONE, DONE, GONE)
 FIRM = (UNAUTH, NO, DONE, NO, DONE, DONE, DONE)
 MANAGES = (UNAUTH, NO, GONE, NO, NO, DONE, GONE)
+# Any of the firm's own people, about somebody of the firm.
+ADMINISTERS = (UNAUTH, NO, DONE, NO, DONE, DONE, GONE)
 
 OPERATIONS = [
     read("viewer", "{ viewer { id } }", lambda _: {}, UNAUTH, *[DONE] * 6),
@@ -182,6 +184,8 @@ OPERATIONS = [
         *(*FIRM[:-1], GONE),
     ),
     change("cancelInvitation", lambda scene: {"userId": scene.people["ivy"].id}, *(*FIRM[:-1], GONE)),
+    change("deactivateUser", lambda scene: {"userId": scene.people["ivy"].id}, *ADMINISTERS),
+    change("activateUser", lambda scene: {"userId": scene.people["max"].id}, *ADMINISTERS),
     Operation("signOut", "mutation { signOut { userErrors { code } } }", lambda _: {}, (UNAUTH, *[DONE] * 6)),
 ]
 # What needs no viewer; tests of sign-ins have it.

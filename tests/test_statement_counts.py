@@ -250,6 +250,8 @@ async def test_a_mutation_asks_so_often(process: Process, ada: Person, ben: Pers
     await costs(dan, 1, "requestSignInLink", {"email": dan.member.email})
     await costs(dan, 1, "requestPasswordReset", {"email": "nobody@client.test"})
     await costs(dan, 4, "signIn", {"email": dan.member.email, "password": PASSWORD}, "session { accessToken }")
+    await costs(ada, 13, "deactivateUser", {"userId": ben.id}, "user { status }")
+    await costs(ada, 11, "activateUser", {"userId": ben.id}, "user { status }")
     await costs(dan, 4, "refreshSession", {"refreshToken": session["refreshToken"]}, "session { accessToken }")
     other = (await sign_in_of(process, dan.workspace_id, dan.user_id)).viewer.session_id
     await costs(dan, 8, "endSignIn", {"signInId": node_id(NodeKind.SIGN_IN, other)})

@@ -4,9 +4,10 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from resolvers.operation import Transaction, operate
+from resolvers.account import deactivate_user
+from resolvers.operation import operate
 from resolvers.process import Process
-from resolvers.session import end, sweep_expired
+from resolvers.session import sweep_expired
 from tests.cast import Person
 from tests.races import rows
 
@@ -18,18 +19,7 @@ async def signs_out(process: Process, person: Person) -> None:
 
 
 async def is_deactivated(process: Process, person: Person) -> None:
-    """As long as there is no operation for it: the status, and each sign-in with its event, in one transaction."""
-    sessions = await rows(process, "SELECT id FROM session WHERE user_id = %s", person.user_id)
-
-    async def deactivate(transaction: Transaction) -> None:
-        await transaction.connection.execute(
-            "UPDATE \"user\" SET status = 'DEACTIVATED' WHERE workspace_id = %s AND id = %s",
-            [person.workspace_id, person.user_id],
-        )
-        for (session,) in sessions:
-            await end(transaction, session)
-
-    await operate(process, person.workspace_id, deactivate)
+    await operate(process, person.workspace_id, lambda transaction: deactivate_user(transaction, None, person.user_id))
 
 
 async def runs_out(process: Process, person: Person) -> None:

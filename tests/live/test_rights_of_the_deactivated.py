@@ -1,7 +1,4 @@
-"""Who is deactivated gets nothing more: at once where their sign-ins end with it, and else with what happens next.
-
-There is no operation for it yet: `endings.is_deactivated` does in one transaction what it will have to do.
-"""
+"""Who is deactivated gets nothing more: at once where their sign-ins end with it, and else with what happens next."""
 
 from contextlib import AsyncExitStack
 
