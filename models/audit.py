@@ -2,7 +2,8 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -10,7 +11,8 @@ from sqlalchemy.dialects import postgresql
 from sqlmodel import Field, SQLModel
 
 from models.column import one_of, string, timestamp
-from models.statement import Statement, nothing, table, uuid, uuids
+from models.statement import Statement, integer, moment, nothing, table, text, uuid, uuids
+from models.user import users
 
 
 class Action(StrEnum):
@@ -174,3 +176,60 @@ insert_audit = Statement(
     ),
     nothing,
 )
+
+
+class AuditRow(NamedTuple):
+    """An entry, with the addresses of whom it names, as they are now."""
+
+    id: UUID
+    occurred_at: datetime
+    action: str
+    actor_id: UUID | None
+    by: str
+    user_id: UUID | None
+    room_id: UUID | None
+    portal_id: UUID | None
+    session_id: UUID | None
+    address: str | None
+    user_agent: str | None
+    details: dict[str, Any]
+    actor_email: str | None
+    user_email: str | None
+
+
+def _email(user_id: sa.ColumnElement[UUID | None], name: str) -> sa.Label[str | None]:
+    """Looked up for each entry that is given, and for no other."""
+    person = users.alias(name)
+    return (
+        sa.select(person.c.email)
+        .where(person.c.workspace_id == audit.c.workspace_id, person.c.id == user_id)
+        .correlate(audit)
+        .scalar_subquery()
+        .label(f"{name}_email")
+    )
+
+
+_entry = [audit.c[name] for name in AuditRow._fields[:-2]] + [
+    _email(audit.c.actor_id, "actor"),
+    _email(audit.c.user_id, "subject"),
+]
+
+
+@cache
+def audit_page(*, since: bool, until: bool, action: bool, user: bool, room: bool, before: bool) -> Statement[AuditRow]:
+    """Entries, newest first, from the primary key. A time is also a bound of ids (`since_id`, `until_id`), so that a
+    page of long ago starts inside the index."""
+    wanted: list[sa.ColumnElement[bool]] = [audit.c.workspace_id == uuid("workspace_id")]
+    if since:
+        wanted += [audit.c.id >= uuid("since_id"), audit.c.occurred_at >= moment("since")]
+    if until:
+        wanted += [audit.c.id < uuid("until_id"), audit.c.occurred_at < moment("until")]
+    if action:
+        wanted.append(audit.c.action == text("action"))
+    if user:
+        wanted.append(sa.or_(audit.c.actor_id == uuid("user_id"), audit.c.user_id == uuid("user_id")))
+    if room:
+        wanted.append(audit.c.room_id == uuid("room_id"))
+    if before:
+        wanted.append(audit.c.id < uuid("before"))
+    return Statement(sa.select(*_entry).where(*wanted).order_by(audit.c.id.desc()).limit(integer("limit")), AuditRow)

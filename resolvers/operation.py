@@ -19,7 +19,7 @@ from psycopg.pq import TransactionStatus
 from models.audit import AUDIT_PARAMETERS, Action, Actor, insert_audit
 from models.connection import Connection, Cursor
 from models.event import EventKind, insert_events, lock_line
-from models.ids import new_id
+from models.ids import new_ids
 from models.statement import Statement, integer, nothing
 from resolvers.errors import ParleyError
 from resolvers.origin import UNKNOWN, Origin
@@ -100,7 +100,6 @@ class Transaction:
         that somebody wrote in a room."""
         self.audited.append(
             {
-                "id": new_id(),
                 "action": action.value,
                 "actor_id": actor_id,
                 "by": by.value,
@@ -186,9 +185,10 @@ async def _roll_back(connection: Connection, error: BaseException) -> None:
 
 async def _write_audit(transaction: Transaction) -> None:
     if transaction.audited:
-        entries = {
-            parameter: [entry[name] for entry in transaction.audited] for name, parameter in AUDIT_PARAMETERS.items()
-        }
+        # In the order in which they happened, also within a millisecond.
+        ids = new_ids(len(transaction.audited))
+        audited = [{**entry, "id": entry_id} for entry, entry_id in zip(transaction.audited, ids, strict=True)]
+        entries = {parameter: [entry[name] for entry in audited] for name, parameter in AUDIT_PARAMETERS.items()}
         await insert_audit.send(transaction.connection, workspace_id=transaction.workspace_id, **entries)
 
 

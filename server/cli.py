@@ -145,6 +145,26 @@ def sharing(
 
 
 @app.command()
+def audit(
+    workspace: Annotated[str, typer.Option(help="Whose log: the workspace's slug.")],
+    since: Annotated[str | None, typer.Option(help="From this date or time on; UTC unless it says otherwise.")] = None,
+    until: Annotated[str | None, typer.Option(help="Before this date or time.")] = None,
+    action: Annotated[str | None, typer.Option(help="Only this one; docs/audit.md lists them.")] = None,
+    user: Annotated[str | None, typer.Option(help="By them or about them: their address or id.")] = None,
+    room: Annotated[str | None, typer.Option(help="About this room: its id.")] = None,
+    before: Annotated[str | None, typer.Option(help="Older than this entry: the id that JSON shows.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="So many entries at the most.")] = 100,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Read the audit log of a workspace, newest first."""
+    from server.commands.audit import Asked, main
+
+    settings = load()
+    _reachable(settings)
+    main(settings, Asked(workspace, since, until, action, user, room, before, limit), as_json=as_json)
+
+
+@app.command()
 def doctor() -> None:
     """Say what is misconfigured. Changes nothing; the exit status is 1 where something is wrong."""
     from server.doctor import examine

@@ -3,30 +3,15 @@
 import ast
 import re
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from types import ModuleType
 
 import pytest
 
-from models import (
-    account,
-    audit,
-    event,
-    issuer,
-    link,
-    mail,
-    message,
-    participant,
-    person,
-    portal,
-    read_mark,
-    room,
-    seat,
-    session,
-    user,
-    work,
-    workspace,
-)
+import models
+from models import audit, message, participant, portal, room, user
 from models.message import MessageRow
 from models.participant import ParticipantRow
 from models.portal import PortalRow, client_row, clients_portal
@@ -35,25 +20,7 @@ from models.statement import Statement
 from models.user import UserRow
 
 ROOT = Path(__file__).parent.parent
-MODULES = (
-    account,
-    audit,
-    event,
-    issuer,
-    link,
-    mail,
-    message,
-    participant,
-    person,
-    portal,
-    read_mark,
-    room,
-    seat,
-    session,
-    user,
-    work,
-    workspace,
-)
+MODULES = [import_module(f"models.{each.name}") for each in iter_modules(models.__path__)]
 
 # What statements make of rows of rooms, people and portals.
 GIVES_ROWS = (RoomRow, MessageRow, ParticipantRow, UserRow, Standing, PortalRow, client_row, clients_portal)
@@ -85,6 +52,7 @@ WITHOUT_A_VIEWER = {
 
 def statements() -> Iterator[tuple[str, Statement[object]]]:
     made = {
+        "audit.audit_page": audit.audit_page(since=True, until=True, action=True, user=True, room=True, before=True),
         "message.messages_pages": message.messages_pages(backward=True),
         "participant.participants_pages": participant.participants_pages(after=True, before=True, backward=True),
         "portal.clients_pages": portal.clients_pages(after=True, before=True, backward=True),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from models import event, message, participant, person, read_mark, room, seat, session, user
+from models import audit, event, message, participant, person, read_mark, room, seat, session, user
 from models.statement import Statement
 from server.explain.plan import Promise
 from server.explain.sample import Sample
@@ -37,6 +37,7 @@ def hot_queries(sample: Sample) -> Iterator[Hot]:
     yield from _live(sample)
     yield from _retention(sample)
     yield from _signing_in(sample)
+    yield from audit_log(sample.workspace_id, sample.workspace_id)
 
 
 def _history(at: Sample) -> Iterator[Hot]:
@@ -277,6 +278,21 @@ def _signing_in(at: Sample) -> Iterator[Hot]:
         session.signed_in_user,
         here(at, session_id=at.session_id, user_id=at.internal.id),
         Promise(2),
+    )
+
+
+def audit_log(workspace_id: UUID, before: UUID) -> Iterator[Hot]:
+    """`before`: some id of an entry, or any other."""
+    every = dict.fromkeys(("since", "until", "action", "user", "room", "before"), False)
+    given = {"workspace_id": workspace_id, "limit": LIMIT}
+    # Each entry, and the addresses of the two whom it may name.
+    promise = Promise(3 * LIMIT)
+    yield Hot("the audit log, newest", audit.audit_page(**every), given, promise)
+    yield Hot(
+        "the audit log, further back",
+        audit.audit_page(**every | {"before": True}),
+        {**given, "before": before},
+        promise,
     )
 
 

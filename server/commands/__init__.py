@@ -1,0 +1,1 @@
+"""What commands of `parley` do, where it is more than a few lines."""
