@@ -23,7 +23,7 @@ class EventKind(StrEnum):
     WORKSPACE_CREATED = "WORKSPACE_CREATED"
     ROOM_CREATED = "ROOM_CREATED"
     ROOM_UPDATED = "ROOM_UPDATED"  # something that every participant sees
-    ROOM_MANAGER_CHANGED = "ROOM_MANAGER_CHANGED"  # something that internal participants see
+    ROOM_MANAGER_CHANGED = "ROOM_MANAGER_CHANGED"  # something that internal participants alone see
     ROOM_MUTED = "ROOM_MUTED"  # something that user_id alone sees
     PARTICIPANT_ADDED = "PARTICIPANT_ADDED"
     PARTICIPANT_REMOVED = "PARTICIPANT_REMOVED"

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -49,6 +49,7 @@ class RoomRow(NamedTuple):
     created_by: UUID
     created_at: datetime
     archived_at: datetime | None
+    portal_id: UUID | None
     muted: bool | None
     last_sequence: int
     last_activity_at: datetime
@@ -62,6 +63,7 @@ class Standing(NamedTuple):
     created_by: UUID
     name: str
     archived_at: datetime | None
+    portal_id: UUID | None
 
 
 rooms = table(Room)
@@ -143,6 +145,7 @@ standing = Statement(
         rooms.c.created_by,
         rooms.c.name,
         rooms.c.archived_at,
+        rooms.c.portal_id,
     )
     .select_from(rooms.join(participants, _door))
     .where(of_workspace, rooms.c.id == uuid("room_id")),
@@ -159,6 +162,7 @@ insert_room: Statement[UUID] = Statement(
         name_key=text("name_key"),
         created_by=uuid("created_by"),
         idempotency_key=text("idempotency_key"),
+        portal_id=uuid("portal_id"),
     )
     .on_conflict_do_nothing(constraint="room_idempotency_key")
     .returning(rooms.c.id),
@@ -185,6 +189,9 @@ archive_room = Statement(
 unarchive_room = Statement(
     sa.update(rooms).where(of_workspace, rooms.c.id == uuid("room_id")).values(archived_at=sa.null()), nothing
 )
+link_room = Statement(
+    sa.update(rooms).where(of_workspace, rooms.c.id == uuid("room_id")).values(portal_id=uuid("portal_id")), nothing
+)
 
 # Activity is that of the last message, read from the messages' own index: a column of the room that every message
 # updates would grow a chain of dead rows whenever somebody holds a snapshot.
@@ -202,6 +209,7 @@ _room_row = [
     rooms.c.created_by,
     rooms.c.created_at,
     rooms.c.archived_at,
+    rooms.c.portal_id,
     participants.c.muted,
     sa.func.coalesce(_last.c.sequence, 0).label("last_sequence"),
     _activity.label("last_activity_at"),
@@ -227,40 +235,84 @@ managers = Statement(
 )
 
 
-def _listed(*, archived: bool | None, query: bool) -> list[sa.ColumnElement[bool]]:
+def _listed(*, archived: bool | None, query: bool, portal: bool) -> list[sa.ColumnElement[bool]]:
     wanted: list[sa.ColumnElement[bool]] = [of_workspace]
     if archived is not None:
         wanted.append(rooms.c.archived_at.is_not(None) if archived else rooms.c.archived_at.is_(None))
     if query:
         wanted.append(sa.func.strpos(rooms.c.name_key, text("query")) > 0)
+    if portal:
+        wanted.append(rooms.c.portal_id == uuid("portal_id"))
     return wanted
 
 
 @cache
-def rooms_page(*, archived: bool | None, query: bool, after: bool, before: bool, backward: bool) -> Statement[RoomRow]:
+def rooms_page(
+    *, archived: bool | None, query: bool, portal: bool, after: bool, before: bool, backward: bool
+) -> Statement[RoomRow]:
     """The viewer's rooms, latest activity first; `backward` gives the end of the list, in reverse."""
-    order = sa.tuple_(_activity, rooms.c.id)
-    wanted = _listed(archived=archived, query=query)
-    if after:
-        wanted.append(order < sa.tuple_(moment("after_time"), uuid("after_id")))
-    if before:
-        wanted.append(order > sa.tuple_(moment("before_time"), uuid("before_id")))
-    by = [_activity, rooms.c.id]
+    wanted = [*_listed(archived=archived, query=query, portal=portal), *_between(after=after, before=before)]
     return Statement(
         sa.select(*_room_row)
         .select_from(_visible)
         .where(*wanted)
-        .order_by(*(by if backward else [column.desc() for column in by]))
+        .order_by(*_by_activity(backward))
         .limit(integer("limit")),
         RoomRow,
     )
 
 
 @cache
-def rooms_count(*, archived: bool | None, query: bool) -> Statement[int]:
+def rooms_count(*, archived: bool | None, query: bool, portal: bool) -> Statement[int]:
     return Statement(
         sa.select(sa.func.count())
         .select_from(rooms.join(participants, _door))
-        .where(*_listed(archived=archived, query=query)),
+        .where(*_listed(archived=archived, query=query, portal=portal)),
         scalar,
     )
+
+
+@cache
+def rooms_of_portals(*, after: bool, before: bool, backward: bool) -> Statement[RoomRow]:
+    """A page of the viewer's rooms of each of several portals in one statement, latest activity first; each portal's
+    rows stand together."""
+    portal = (
+        sa.func.unnest(uuids("portal_ids"))
+        .table_valued(sa.column("portal_id", sa.Uuid()), name="wanted")
+        .render_derived()
+    )
+    page = (
+        sa.select(*_room_row)
+        .select_from(_visible)
+        .where(of_workspace, rooms.c.portal_id == portal.c.portal_id, *_between(after=after, before=before))
+        .order_by(*_by_activity(backward))
+        .limit(integer("limit"))
+        .lateral("page")
+    )
+    return Statement(
+        sa.select(*(page.c[name] for name in RoomRow._fields)).select_from(portal.join(page, sa.true())), RoomRow
+    )
+
+
+room_counts_of_portals = Statement(
+    sa.select(rooms.c.portal_id, sa.func.count())
+    .select_from(rooms.join(participants, _door))
+    .where(of_workspace, rooms.c.portal_id == sa.any_(uuids("portal_ids")))
+    .group_by(rooms.c.portal_id),
+    lambda portal_id, count: (portal_id, count),
+)
+
+
+def _between(*, after: bool, before: bool) -> list[sa.ColumnElement[bool]]:
+    place = sa.tuple_(_activity, rooms.c.id)
+    wanted: list[sa.ColumnElement[bool]] = []
+    if after:
+        wanted.append(place < sa.tuple_(moment("after_time"), uuid("after_id")))
+    if before:
+        wanted.append(place > sa.tuple_(moment("before_time"), uuid("before_id")))
+    return wanted
+
+
+def _by_activity(backward: bool) -> list[sa.ColumnElement[Any]]:
+    by: list[sa.ColumnElement[Any]] = [_activity, rooms.c.id]
+    return by if backward else [column.desc() for column in by]

@@ -6,6 +6,7 @@
     |- Unauthenticated     no sign-in
     |  `- SignInEnded      or one that has ended
     |- Malformed           input that no correct client sends
+    |- Forbidden           a field that asks for what is not for this viewer
     |- Missing             something that a query needs as a starting point is not there
     `- CursorExpired       a stream can't go on from there: the client queries anew
 
@@ -38,6 +39,7 @@ class RequestCode(StrEnum):
     """Why a field has no answer: the codes of top-level errors that are raised here."""
 
     UNAUTHENTICATED = "UNAUTHENTICATED"
+    FORBIDDEN = "FORBIDDEN"
     NOT_FOUND = "NOT_FOUND"
     BAD_USER_INPUT = "BAD_USER_INPUT"
     CURSOR_EXPIRED = "CURSOR_EXPIRED"
@@ -88,6 +90,10 @@ class SignInEnded(Unauthenticated):
 
 class Malformed(ParleyError):
     code = RequestCode.BAD_USER_INPUT
+
+
+class Forbidden(ParleyError):
+    code = RequestCode.FORBIDDEN
 
 
 class Missing(ParleyError):

@@ -11,6 +11,7 @@ from uuid import UUID
 from models import message as messages
 from models import participant as participants
 from models import user as users
+from models.audit import Action
 from models.connection import Connection
 from models.event import EventKind
 from models.ids import new_id, new_ids
@@ -201,6 +202,9 @@ async def admit(
     )
     for user_id in user_ids:
         transaction.record(EventKind.PARTICIPANT_ADDED, room_id=room_id, user_id=user_id)
+        # Who made the room is said to have made it.
+        if added_by is not None:
+            transaction.audit(Action.PARTICIPANT_ADDED, actor_id=added_by, room_id=room_id, user_id=user_id)
 
 
 async def _depart(
@@ -212,6 +216,8 @@ async def _depart(
     if gone is None:
         return
     transaction.record(EventKind.PARTICIPANT_REMOVED, room_id=room_id, user_id=user_id)
+    action = Action.PARTICIPANT_LEFT if user_id == viewer.user_id else Action.PARTICIPANT_REMOVED
+    transaction.audit(action, actor_id=viewer.user_id, room_id=room_id, user_id=user_id)
     if user_id == managed_by:
         await _tell_who_manages_now(transaction, room_id)
 

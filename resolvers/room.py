@@ -4,32 +4,46 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from models import participant as participants
+from models import portal as portals
 from models import room as rooms
+from models.audit import Action
 from models.connection import Connection
 from models.event import EventKind
 from models.ids import new_id
 from models.room import RoomRow
 from resolvers import text
 from resolvers.door import locked_room, managed_room, still_signed_in, visible_rooms
+from resolvers.errors import Forbidden, NotFound
 from resolvers.operation import Transaction
 from resolvers.page import TimePage
 from resolvers.participant import NAMED_LIMIT, admit, bounded, lock_newcomers, standing_of
+from resolvers.portal import portal_for
 from resolvers.text import folded, room_name, search_key
 from resolvers.viewer import Viewer, internal_only
 
 
 async def rooms_page(
-    connection: Connection, viewer: Viewer, page: TimePage, *, query: str | None, archived: bool | None
+    connection: Connection,
+    viewer: Viewer,
+    page: TimePage,
+    *,
+    query: str | None,
+    archived: bool | None,
+    portal_id: UUID | None,
 ) -> list[RoomRow]:
     """The viewer's rooms; with `backward` the end of the list, in reverse. `archived` None: both kinds.
 
     Raises:
+        Forbidden: a client names a portal.
         Malformed: the query is no text.
     """
+    if portal_id is not None and not viewer.is_internal:
+        raise Forbidden("Only the firm's own people can look for rooms by portal.")
     needle = search_key(query) if query is not None else ""
     statement = rooms.rooms_page(
         archived=archived,
         query=bool(needle),
+        portal=portal_id is not None,
         **page.shape,
     )
     return await statement.all(
@@ -37,14 +51,46 @@ async def rooms_page(
         workspace_id=viewer.workspace_id,
         viewer_id=viewer.user_id,
         query=needle,
+        portal_id=portal_id,
         **page.bounds,
     )
 
 
-async def rooms_count(connection: Connection, viewer: Viewer, *, query: str | None, archived: bool | None) -> int:
+async def rooms_count(
+    connection: Connection, viewer: Viewer, *, query: str | None, archived: bool | None, portal_id: UUID | None
+) -> int:
     needle = search_key(query) if query is not None else ""
-    return await rooms.rooms_count(archived=archived, query=bool(needle)).one(
-        connection, workspace_id=viewer.workspace_id, viewer_id=viewer.user_id, query=needle
+    return await rooms.rooms_count(archived=archived, query=bool(needle), portal=portal_id is not None).one(
+        connection,
+        workspace_id=viewer.workspace_id,
+        viewer_id=viewer.user_id,
+        query=needle,
+        portal_id=portal_id,
+    )
+
+
+async def rooms_of_portals(
+    connection: Connection, viewer: Viewer, portal_ids: Sequence[UUID], page: TimePage
+) -> list[RoomRow]:
+    """The same page of the viewer's rooms of each of these portals, which the viewer has been given already."""
+    return await rooms.rooms_of_portals(**page.shape).all(
+        connection,
+        workspace_id=viewer.workspace_id,
+        viewer_id=viewer.user_id,
+        portal_ids=list(portal_ids),
+        **page.bounds,
+    )
+
+
+async def room_counts_of_portals(connection: Connection, viewer: Viewer, portal_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """How many of the viewer's rooms are linked to each of these portals."""
+    return dict(
+        await rooms.room_counts_of_portals.all(
+            connection,
+            workspace_id=viewer.workspace_id,
+            viewer_id=viewer.user_id,
+            portal_ids=list(portal_ids),
+        )
     )
 
 
@@ -64,14 +110,15 @@ async def create_room(
     *,
     name: str,
     participant_ids: Sequence[UUID | None],
+    portal_id: UUID | None,
     idempotency_key: str | None,
 ) -> UUID:
     """Make a room, whose creator is its first participant. The same key gives back the first room.
 
-    `participant_ids`: None stands for an id that is no user's.
+    `participant_ids`: None stands for an id that is no user's. `portal_id`: None links it to no portal.
 
     Raises:
-        Refused: FORBIDDEN for a client; what is wrong with the key, the name or the participants.
+        Refused: FORBIDDEN for a client; what is wrong with the key, the name, the participants or the portal.
         Unauthenticated: the sign-in has ended.
     """
     internal_only(viewer)
@@ -86,6 +133,8 @@ async def create_room(
     bounded(participant_ids, "participant_ids")
     people = await standing_of(transaction, participant_ids, None)
     people.refuse("participant_ids")
+    if portal_id is not None:
+        await portal_for(transaction, viewer, portal_id)
     room_id = await rooms.insert_room.first(
         transaction.connection,
         workspace_id=viewer.workspace_id,
@@ -94,12 +143,14 @@ async def create_room(
         name_key=folded(shown),
         created_by=viewer.user_id,
         idempotency_key=key,
+        portal_id=portal_id,
     )
     if room_id is None:
         made = await _made_before(transaction, viewer, key)
         assert made is not None, "only a room with this key stands in the way of one"
         return made
     transaction.record(EventKind.ROOM_CREATED, room_id=room_id, user_id=viewer.user_id)
+    transaction.audit(Action.ROOM_CREATED, actor_id=viewer.user_id, room_id=room_id, portal_id=portal_id)
     await admit(transaction, room_id, [viewer.user_id], added_by=None, joined_sequence=0)
     others = [user_id for user_id in people.to_add if user_id != viewer.user_id]
     await admit(transaction, room_id, others, added_by=viewer.user_id, joined_sequence=0)
@@ -129,6 +180,42 @@ async def rename_room(transaction: Transaction, viewer: Viewer, room_id: UUID | 
             new_name_key=folded(shown),
         )
         transaction.record(EventKind.ROOM_UPDATED, room_id=room)
+        transaction.audit(Action.ROOM_RENAMED, actor_id=viewer.user_id, room_id=room)
+    return room
+
+
+async def link_room_to_portal(
+    transaction: Transaction, viewer: Viewer, room_id: UUID | None, portal_id: UUID | None
+) -> UUID:
+    """Link a room to a portal, or with None to none. What the firm's own people see of the room has changed then, and
+    nothing that a client sees.
+
+    Raises:
+        Refused: as `managed_room`; NOT_FOUND for a portal that is not of the workspace.
+    """
+    internal_only(viewer)
+    # Portals are locked before rooms; whether it is there is told only to who manages the room.
+    portal = None
+    if portal_id is not None:
+        portal = await portals.lock_portal.send(
+            transaction.connection, workspace_id=viewer.workspace_id, portal_id=portal_id
+        )
+    room, standing = await managed_room(transaction, viewer, room_id)
+    if portal is not None and await portals.lock_portal.first_of(portal) is None:
+        raise NotFound("portal_id")
+    if portal_id != standing.portal_id:
+        await rooms.link_room.send(
+            transaction.connection, workspace_id=viewer.workspace_id, room_id=room, portal_id=portal_id
+        )
+        transaction.record(EventKind.ROOM_MANAGER_CHANGED, room_id=room)
+        was = standing.portal_id
+        transaction.audit(
+            Action.ROOM_LINKED,
+            actor_id=viewer.user_id,
+            room_id=room,
+            portal_id=portal_id,
+            was=None if was is None else str(was),
+        )
     return room
 
 
@@ -137,6 +224,7 @@ async def archive_room(transaction: Transaction, viewer: Viewer, room_id: UUID |
     if standing.archived_at is None:
         await rooms.archive_room.send(transaction.connection, workspace_id=viewer.workspace_id, room_id=room)
         transaction.record(EventKind.ROOM_UPDATED, room_id=room)
+        transaction.audit(Action.ROOM_ARCHIVED, actor_id=viewer.user_id, room_id=room)
     return room
 
 
@@ -145,6 +233,7 @@ async def unarchive_room(transaction: Transaction, viewer: Viewer, room_id: UUID
     if standing.archived_at is not None:
         await rooms.unarchive_room.send(transaction.connection, workspace_id=viewer.workspace_id, room_id=room)
         transaction.record(EventKind.ROOM_UPDATED, room_id=room)
+        transaction.audit(Action.ROOM_UNARCHIVED, actor_id=viewer.user_id, room_id=room)
     return room
 
 

@@ -13,6 +13,7 @@ from schema import (
     message,
     node,
     participant,
+    portal,
     room,
     room_attention,
     room_management,
@@ -26,7 +27,16 @@ from schema.scalars import scalar_map
 
 Query = create_type(
     "Query",
-    [viewer.viewer, node.node, node.nodes, room.room, room.rooms_field, user.users_field],
+    [
+        viewer.viewer,
+        node.node,
+        node.nodes,
+        room.room,
+        room.rooms_field,
+        user.users_field,
+        portal.portal,
+        portal.portals_field,
+    ],
     description="What can be read. Root fields are nullable: an error in one leaves the others' answers alone.",
 )
 
@@ -46,8 +56,12 @@ Mutation = create_type(
         invitation.invite_teammate,
         invitation.invite_client,
         invitation.cancel_invitation,
+        portal.create_portal,
+        portal.rename_portal,
+        portal.remove_client_from_portal,
         room_management.create_room,
         room_management.rename_room,
+        room_management.link_room_to_portal,
         room_management.archive_room,
         room_management.unarchive_room,
         participant.add_participants,
@@ -79,7 +93,7 @@ schema = strawberry.Schema(
     query=Query,
     mutation=Mutation,
     subscription=Subscription,
-    types=[room.Room, message.Message, participant.Participant, user.User, *event.TYPES],
+    types=[room.Room, message.Message, participant.Participant, portal.Portal, user.User, *event.TYPES],
     config=StrawberryConfig(scalar_map=scalar_map),
 )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Sequence
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from strawberry.dataloader import DataLoader
@@ -10,13 +10,14 @@ from strawberry.dataloader import DataLoader
 from models.connection import Connection
 from models.message import MessageRow
 from models.participant import ParticipantRow
+from models.portal import ClientRow, ClientsPortal, PortalRow
 from models.read_mark import Mark
 from models.room import RoomRow
 from models.user import UserRow
-from resolvers import door, message, participant, read_mark, room, user
+from resolvers import door, message, participant, portal, read_mark, room, user
 from resolvers.budget import Budget
 from resolvers.message import MessagePage
-from resolvers.page import TimePage
+from resolvers.page import NamePage, TimePage
 from resolvers.snapshot import Snapshot
 from resolvers.viewer import Viewer
 
@@ -36,6 +37,8 @@ class Loaders:
         self._viewer = viewer
         self._message_pages: dict[MessagePage, DataLoader[UUID, list[MessageRow]]] = {}
         self._participant_pages: dict[TimePage, DataLoader[UUID, list[ParticipantRow]]] = {}
+        self._client_pages: dict[NamePage, DataLoader[UUID, list[ClientRow]]] = {}
+        self._portal_room_pages: dict[TimePage, DataLoader[UUID, list[RoomRow]]] = {}
 
     def forget(self) -> None:
         """Let go of everything that was read. Loaders hold each other in circles, which would be found only much later,
@@ -100,6 +103,22 @@ class Loaders:
     def participant_counts_by_room(self) -> DataLoader[UUID, int]:
         return self._mapped(participant.participant_counts, 0)
 
+    @cached_property
+    def visible_portals(self) -> DataLoader[UUID, PortalRow | None]:
+        return self._each(portal.visible_portals, lambda row: row.id)
+
+    @cached_property
+    def portals_by_user(self) -> DataLoader[UUID, list[ClientsPortal]]:
+        return self._grouped(portal.portals_of_users, lambda row: row.user_id)
+
+    @cached_property
+    def client_counts_by_portal(self) -> DataLoader[UUID, int]:
+        return self._mapped(portal.client_counts, 0)
+
+    @cached_property
+    def room_counts_by_portal(self) -> DataLoader[UUID, int]:
+        return self._mapped(room.room_counts_of_portals, 0)
+
     def messages_by_room(self, page: MessagePage) -> DataLoader[UUID, list[MessageRow]]:
         if page not in self._message_pages:
             self._message_pages[page] = self._grouped(
@@ -117,6 +136,22 @@ class Loaders:
                 lambda row: row.room_id,
             )
         return self._participant_pages[page]
+
+    def clients_by_portal(self, page: NamePage) -> DataLoader[UUID, list[ClientRow]]:
+        if page not in self._client_pages:
+            self._client_pages[page] = self._grouped(
+                lambda connection, viewer, portals: portal.clients_of_portals(connection, viewer, portals, page),
+                lambda row: row.portal_id,
+            )
+        return self._client_pages[page]
+
+    def rooms_by_portal(self, page: TimePage) -> DataLoader[UUID, list[RoomRow]]:
+        if page not in self._portal_room_pages:
+            self._portal_room_pages[page] = self._grouped(
+                lambda connection, viewer, portals: room.rooms_of_portals(connection, viewer, portals, page),
+                lambda row: cast(UUID, row.portal_id),
+            )
+        return self._portal_room_pages[page]
 
     def _each(
         self,

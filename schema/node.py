@@ -19,7 +19,7 @@ class Node:
 
 async def find(info: Info, given: str) -> Node | None:
     """What an id names, where the viewer may see it. What is hidden, gone or never was looks the same: nothing."""
-    from schema import message, participant, room, user
+    from schema import message, participant, portal, room, user
 
     named = read_node_id(given)
     context = info.context
@@ -39,6 +39,8 @@ async def find(info: Info, given: str) -> Node | None:
             found = message.shown(await loaders.visible_messages.load(key))
         case NodeKind.PARTICIPANT:
             found = participant.shown(await loaders.visible_participants.load(key))
+        case NodeKind.PORTAL:
+            found = portal.shown(await loaders.visible_portals.load(key))
     return found  # type: ignore[no-any-return]
 
 

@@ -22,6 +22,10 @@ class NodeKind(Enum):
     VIEWER = b"V"
 
 
+# The key of nothing that ever was: for an id that is none, where None says that nothing was named.
+NOTHING = UUID(int=0)
+
+
 def node_id(kind: NodeKind, key: UUID) -> strawberry.ID:
     return strawberry.ID(base64.urlsafe_b64encode(kind.value + key.bytes).rstrip(b"=").decode())
 
@@ -41,3 +45,8 @@ def key_of(kind: NodeKind, given: str) -> UUID | None:
     """The key of a thing of that kind; None for an id of another kind, and for what is no id."""
     found = read_node_id(given)
     return found[1] if found is not None and found[0] is kind else None
+
+
+def named_key(kind: NodeKind, given: str | None) -> UUID | None:
+    """The key of a thing that may be named or not; None where it is not."""
+    return None if given is None or given is strawberry.UNSET else key_of(kind, given) or NOTHING

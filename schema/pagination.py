@@ -136,7 +136,15 @@ def page_info(edges: Sequence[Any], has_previous: bool, has_next: bool) -> PageI
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LISTS = {"users": b"u", "rooms": b"r", "participants": b"p", "messages": b"m"}
+_LISTS = {
+    "users": b"u",
+    "rooms": b"r",
+    "participants": b"p",
+    "messages": b"m",
+    "portals": b"o",
+    "clients of a portal": b"c",
+    "rooms of a portal": b"h",
+}
 
 
 def users_cursor(user_id: UUID) -> str:
@@ -182,6 +190,37 @@ def read_messages_cursor(cursor: str | None, room_id: UUID) -> int | None:
     if sequence >= 2**63:
         raise _not_of_this_list()
     return sequence
+
+
+def portals_cursor(portal_id: UUID) -> str:
+    return _written(_LISTS["portals"] + portal_id.bytes)
+
+
+def read_portals_cursor(cursor: str | None) -> UUID | None:
+    if cursor is None:
+        return None
+    return UUID(bytes=_read(cursor, "portals", 16))
+
+
+def clients_cursor(portal_id: UUID, user_id: UUID) -> str:
+    return _written(_LISTS["clients of a portal"] + portal_id.bytes + user_id.bytes)
+
+
+def read_clients_cursor(cursor: str | None, portal_id: UUID) -> UUID | None:
+    if cursor is None:
+        return None
+    return UUID(bytes=_read(cursor, "clients of a portal", 32, of=portal_id)[16:])
+
+
+def portal_rooms_cursor(portal_id: UUID, last_activity_at: datetime, room_id: UUID) -> str:
+    return _written(_LISTS["rooms of a portal"] + portal_id.bytes + _packed(last_activity_at) + room_id.bytes)
+
+
+def read_portal_rooms_cursor(cursor: str | None, portal_id: UUID) -> tuple[datetime, UUID] | None:
+    if cursor is None:
+        return None
+    raw = _read(cursor, "rooms of a portal", 40, of=portal_id)
+    return _unpacked(raw[16:24]), UUID(bytes=raw[24:])
 
 
 def _packed(moment: datetime) -> bytes:

@@ -1,7 +1,7 @@
 """Rooms: what a viewer sees of one, and what whoever manages it does."""
 
 from datetime import datetime
-from typing import Annotated, Any, overload
+from typing import TYPE_CHECKING, Annotated, Any, overload
 from uuid import UUID
 
 import strawberry
@@ -16,7 +16,7 @@ from schema.enums import UserKind
 from schema.message import Message, MessageConnection, around, history
 from schema.message import shown as shown_message
 from schema.node import Node
-from schema.node_id import NodeKind, key_of, node_id
+from schema.node_id import NodeKind, key_of, named_key, node_id
 from schema.pagination import (
     After,
     Before,
@@ -36,6 +36,9 @@ from schema.participant import Participant
 from schema.participant import shown as shown_participant
 from schema.permissions import VisibleTo
 from schema.user import User, author
+
+if TYPE_CHECKING:
+    from schema.portal import Portal
 
 Around = Annotated[
     strawberry.ID | None,
@@ -69,6 +72,14 @@ class Room(Node):
     async def managed_by(self, info: Info) -> User | None:
         manager = await info.context.loaders.managers_by_room.load(self.row.id)
         return None if manager is None else await author(info, manager)
+
+    @strawberry.field(description="The portal that it is linked to.", extensions=[VisibleTo(UserKind.INTERNAL)])
+    async def portal(self, info: Info) -> Annotated["Portal", strawberry.lazy("schema.portal")] | None:
+        from schema import portal
+
+        if self.row.portal_id is None:
+            return None
+        return portal.shown(await info.context.loaders.visible_portals.load(self.row.portal_id))
 
     @strawberry.field(description="Who is in it, longest there first.", extensions=[VisibleTo(UserKind.INTERNAL)])
     async def participants(
@@ -152,7 +163,7 @@ class Room(Node):
     async def unread_count(self, info: Info) -> int:
         return await info.context.loaders.unread_counts_by_room.load(self.row.id)
 
-    @strawberry.field(description="Whether the viewer adds and removes people, renames and archives.")
+    @strawberry.field(description="Whether the viewer adds and removes people, renames, archives and links.")
     async def viewer_can_manage(self, info: Info) -> bool:
         context = info.context
         if context.viewer_kind is UserKind.CLIENT:
@@ -216,6 +227,10 @@ class RoomFilter:
     archived: bool | None = strawberry.field(
         default=False, description="False: rooms in use. True: archived ones. Null: both."
     )
+    portal_id: strawberry.ID | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="Only rooms that are linked to this portal. For the firm's own people: to others it is FORBIDDEN.",
+    )
 
 
 @strawberry.field(name="rooms", description="The viewer's rooms, latest message activity first.")
@@ -233,7 +248,11 @@ async def rooms_field(
     viewer = context.viewer
     part = sliced(first, after, last, before)
     wanted = filter or RoomFilter()
-    filters: dict[str, Any] = {"query": wanted.query or None, "archived": wanted.archived}
+    filters: dict[str, Any] = {
+        "query": wanted.query or None,
+        "archived": wanted.archived,
+        "portal_id": named_key(NodeKind.PORTAL, wanted.portal_id),
+    }
     page = TimePage(
         limit=part.size + 1,
         after=read_rooms_cursor(part.after),

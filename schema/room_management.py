@@ -5,7 +5,7 @@ import strawberry
 from resolvers import room as rooms
 from schema.context import Info
 from schema.errors import Given, UserError, mutation, user_errors
-from schema.node_id import NodeKind, key_of
+from schema.node_id import NodeKind, key_of, named_key
 from schema.pagination import Edge
 from schema.room import Room, edge, room_after
 
@@ -15,6 +15,9 @@ class CreateRoomInput:
     name: str = strawberry.field(description="1 to 200 characters.")
     participant_ids: list[strawberry.ID] = strawberry.field(
         default_factory=list, description="Who is in it from the start, beside the viewer."
+    )
+    portal_id: strawberry.ID | None = strawberry.field(
+        default=strawberry.UNSET, description="The portal that it is linked to from the start; none by default."
     )
     idempotency_key: str | None = strawberry.field(
         default=strawberry.UNSET,
@@ -42,6 +45,20 @@ class RenameRoomInput:
 @strawberry.type(description="What renaming gave.")
 class RenameRoomPayload:
     room: Room | None = strawberry.field(default=None, description="The room, as it is now called.")
+    user_errors: list[UserError] = user_errors()
+
+
+@strawberry.input(description="Link a room to a portal, or to none.")
+class LinkRoomToPortalInput:
+    room_id: strawberry.ID = strawberry.field(description="Which room.")
+    portal_id: strawberry.ID | None = strawberry.field(
+        default=strawberry.UNSET, description="Which portal; with null, or left out, the room is linked to none."
+    )
+
+
+@strawberry.type(description="What linking gave.")
+class LinkRoomToPortalPayload:
+    room: Room | None = strawberry.field(default=None, description="The room, as it is now linked.")
     user_errors: list[UserError] = user_errors()
 
 
@@ -76,6 +93,7 @@ async def create_room(info: Info, input: Given[CreateRoomInput]) -> CreateRoomPa
             context.viewer,
             name=input.name,
             participant_ids=[key_of(NodeKind.USER, user_id) for user_id in input.participant_ids],
+            portal_id=named_key(NodeKind.PORTAL, input.portal_id),
             idempotency_key=None if input.idempotency_key is strawberry.UNSET else input.idempotency_key,
         )
     )
@@ -95,6 +113,23 @@ async def rename_room(info: Info, input: Given[RenameRoomInput]) -> RenameRoomPa
         )
     )
     return RenameRoomPayload(room=await room_after(info, room_id))
+
+
+@mutation(
+    LinkRoomToPortalPayload,
+    "Link a room that the viewer manages to a portal, or to none. Nobody joins or leaves by it; no client sees it.",
+)
+async def link_room_to_portal(info: Info, input: Given[LinkRoomToPortalInput]) -> LinkRoomToPortalPayload | None:
+    context = info.context
+    room_id = await context.perform(
+        lambda transaction: rooms.link_room_to_portal(
+            transaction,
+            context.viewer,
+            key_of(NodeKind.ROOM, input.room_id),
+            named_key(NodeKind.PORTAL, input.portal_id),
+        )
+    )
+    return LinkRoomToPortalPayload(room=await room_after(info, room_id))
 
 
 @mutation(ArchiveRoomPayload, "Archive a room that the viewer manages.")

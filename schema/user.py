@@ -1,6 +1,6 @@
 """People, as others see them."""
 
-from typing import Annotated, Any, overload
+from typing import TYPE_CHECKING, Annotated, Any, overload
 from uuid import UUID
 
 import strawberry
@@ -15,6 +15,9 @@ from schema.pagination import After, Connection, First, connection, read_users_c
 from schema.permissions import VisibleTo
 from schema.scalars import URL
 
+if TYPE_CHECKING:
+    from schema.portal import Portal
+
 
 @strawberry.type(description="Somebody with an account in the workspace.")
 class User(Node):
@@ -28,6 +31,14 @@ class User(Node):
         description="Where their account stands.", extensions=[VisibleTo(UserKind.INTERNAL)]
     )
     user_key: strawberry.Private[UUID]
+
+    @strawberry.field(
+        description="The portals that they are a client of, by name.", extensions=[VisibleTo(UserKind.INTERNAL)]
+    )
+    async def portals(self, info: Info) -> list[Annotated["Portal", strawberry.lazy("schema.portal")]] | None:
+        from schema import portal
+
+        return [portal.shown(row.portal) for row in await info.context.loaders.portals_by_user.load(self.user_key)]
 
 
 @overload

@@ -147,6 +147,10 @@ class Person:
         room_id: str = payload["room"]["id"]
         return room_id
 
+    async def make_portal(self, name: str = "Harbor Bakery") -> str:
+        portal_id: str = (await self.done("createPortal", {"name": name}, "portal { id }"))["portal"]["id"]
+        return portal_id
+
     async def send(self, room_id: str, body: str = "Hello", **more: Any) -> dict[str, Any]:
         payload = await self.done("sendMessage", {"roomId": room_id, "body": body, **more}, "message { id sequence }")
         message: dict[str, Any] = payload["message"]

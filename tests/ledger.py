@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from resolvers.operation import operate
+from resolvers.portal import admit_client
 from resolvers.process import Process
 from schema.node_id import read_node_id
 from tests.cast import Person
@@ -86,6 +88,15 @@ class Ledger:
         now = await self.rows()
         assert {table for table in TABLES if table != but and now[table] != rows[table]} == set(), "rows have changed"
         assert self.queued == queued
+
+    async def admit(self, portal_id: str, *people: Person) -> None:
+        """Make people clients of a portal, without their being invited."""
+        for person in people:
+            await operate(
+                self.process,
+                person.workspace_id,
+                lambda transaction, person=person: admit_client(transaction, key(portal_id), person.user_id),
+            )
 
     async def set_status(self, person: Person, status: str) -> None:
         """Deactivate or activate somebody, as long as there is no operation for it."""

@@ -57,7 +57,10 @@ def statements() -> Iterator[tuple[str, Statement[object]]]:
         "participant.participants_pages": participant.participants_pages(after=True, before=True, backward=True),
         "portal.clients_pages": portal.clients_pages(after=True, before=True, backward=True),
         "portal.portals_page": portal.portals_page(after=True, before=True, backward=True),
-        "room.rooms_page": room.rooms_page(archived=None, query=True, after=True, before=True, backward=True),
+        "room.rooms_page": room.rooms_page(
+            archived=None, query=True, portal=True, after=True, before=True, backward=True
+        ),
+        "room.rooms_of_portals": room.rooms_of_portals(after=True, before=True, backward=True),
         "user.users_page": user.users_page(query=True, kind=True, status=True, after=True),
     }
     yield from made.items()

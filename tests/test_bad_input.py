@@ -88,30 +88,29 @@ def codes(found: dict[str, Any]) -> list[str]:
 
 def wrong_ids(scene: Scene, zoe: Person, allowed: NodeKind) -> Iterator[Any]:
     """Ids that name nothing that this place takes: none at all, of another type, of another workspace, unknown."""
-    right = {
+    things = {
         NodeKind.ROOM: scene.room,
         NodeKind.MESSAGE: scene.of_ada,
         NodeKind.USER: zoe.id,
         NodeKind.PORTAL: scene.portal,
         NodeKind.SIGN_IN: scene.sign_in,
-    }[allowed]
+    }
+    right = things[allowed]
     yield from TEXTS
     yield from (7, -1, 10**30)
     yield from (node_id(kind, UNKNOWN) for kind in NodeKind)
     yield from (right + "=", right + " ", right[:-1], right + "A", right.lower(), right * 100)
     yield base64.b64encode(b"Room:1").decode()
     yield zoe.id
-    for kind, id in ((NodeKind.ROOM, scene.room), (NodeKind.MESSAGE, scene.of_ada), (NodeKind.USER, zoe.id)):
-        if kind is not allowed:
-            yield id
+    yield from (id for kind, id in things.items() if kind is not allowed)
 
 
-def wanted_kind(place: Place) -> NodeKind:
+def wanted_kind(asked: Asked, place: Place) -> NodeKind:
     name = next(step for step in reversed(place.path) if isinstance(step, str))
+    if name == "portalId" or asked.name == "portal":
+        return NodeKind.PORTAL
     if "essage" in name or name in ("inReplyToId", "around"):
         return NodeKind.MESSAGE
-    if name == "portalId":
-        return NodeKind.PORTAL
     if name == "signInId":
         return NodeKind.SIGN_IN
     return NodeKind.USER if "user" in name.lower() or "participant" in name else NodeKind.ROOM
@@ -176,7 +175,7 @@ async def test_an_id_of_anything_else_finds_nothing_and_does_nothing(
         return await _a_node_is_null_or_is_that_node(trial, place, zoe)
     refusals = set()
     async with ledger.unchanged():
-        for value in wrong_ids(trial.scene, zoe, wanted_kind(place)):
+        for value in wrong_ids(trial.scene, zoe, wanted_kind(asked, place)):
             found = await trial.answer(spoiled(trial.right, place, value))
             if asked.is_mutation:
                 refusals |= {
@@ -186,6 +185,8 @@ async def test_an_id_of_anything_else_finds_nothing_and_does_nothing(
                 assert codes(found) == []
             elif place.path == ("around",):
                 assert codes(found) in (["BAD_USER_INPUT"], ["NOT_FOUND"]), (value, found)
+            elif place.path == ("filter", "portalId"):
+                assert found["data"]["rooms"]["totalCount"] == len(found["data"]["rooms"]["nodes"]) == 0, (value, found)
             else:
                 assert found == {"data": {asked.name: None}}, (value, found)
     if asked.is_mutation:
@@ -199,7 +200,9 @@ async def _a_node_is_null_or_is_that_node(trial: Trial, place: Place, zoe: Perso
         found = await trial.answer(spoiled(trial.right, place, value))
         (only,) = found["data"].values()
         shown = only[0] if isinstance(only, list) else only
-        mine = {trial.scene.of_ada: "Message"}.get(value) if isinstance(value, str) else None
+        mine = (
+            {trial.scene.of_ada: "Message", trial.scene.portal: "Portal"}.get(value) if isinstance(value, str) else None
+        )
         assert (shown and shown["__typename"]) == mine, (value, found)
 
 
@@ -223,7 +226,7 @@ async def test_no_more_than_100_ids_are_looked_up_at_once(ada: Person) -> None:
 
 MUTATIONS = [asked for asked in FIELDS if asked.is_mutation]
 # Done twice it is two things: sending without a key, say. All else comes out as if it had been asked once.
-TWO_THINGS = {"signIn"}
+TWO_THINGS = {"signIn", "createPortal"}
 # Who asks second is refused, as the first has taken away what it stands on.
 SPENT = {
     "leaveRoom": ("NOT_FOUND", "roomId"),

@@ -11,23 +11,23 @@ HERE = Path(__file__).parent
 
 # What the contract names and issues to come will bring. Each is absent, not stubbed; this list only shrinks.
 TYPES_TO_COME = {
-    *("Portal", "PortalEdge", "PortalConnection", "Attachment", "AttachmentKind", "ThumbnailSize", "Upload"),
+    *("Attachment", "AttachmentKind", "ThumbnailSize", "Upload"),
     *("ReadReceipt", "ReadReceiptEdge", "ReadReceiptConnection"),
     *("MessageSearchEdge", "MessageSearchConnection", "SnippetPart", "Typing"),
     *("UploadTarget", "HttpHeader"),
 }
 MUTATIONS_TO_COME = {
-    *("createPortal", "linkRoomToPortal", "setTyping", "createUpload", "completeUpload", "uploadAttachment"),
+    *("setTyping", "createUpload", "completeUpload", "uploadAttachment"),
 }
 FIELDS_TO_COME = {
-    "User": {"portals"},
-    "Room": {"portal", "autoInvite"},
+    "Room": {"autoInvite"},
     "Message": {"attachments", "readBy"},
-    "Query": {"searchMessages", "portal", "portals"},
+    "Query": {"searchMessages"},
     "Mutation": MUTATIONS_TO_COME,
     "Subscription": {"typing"},
-    "RoomFilter": {"portalId", "unread"},
-    "CreateRoomInput": {"portalId", "autoInvite"},
+    "RoomFilter": {"unread"},
+    "CreateRoomInput": {"autoInvite"},
+    "LinkRoomToPortalInput": {"autoInvite"},
     "SendMessageInput": {"attachmentIds"},
 }
 

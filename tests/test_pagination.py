@@ -33,19 +33,26 @@ class Listing:
     person: Person
     field: str
     room: str | None = None
+    portal: str | None = None
     both_directions: bool = True
     default: str = "first"
 
     def query(self, asked: list[str]) -> str:
         fields = " ".join(f"p{number}: {self.field}{each} {{ {PAGE} }}" for number, each in enumerate(asked))
+        if self.portal:
+            return f'{{ portal(id: "{self.portal}") {{ {fields} }} }}'
         return f'{{ room(id: "{self.room}") {{ {fields} }} }}' if self.room else f"{{ {fields} }}"
+
+    @property
+    def is_of_something(self) -> bool:
+        return self.room is not None or self.portal is not None
 
     async def pages(self, asked: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Several pages, in as few documents as the limits of one allow."""
         found: list[dict[str, Any]] = []
         for start in range(0, len(asked), 25):
             data = await self.person.ask(self.query([arguments(each) for each in asked[start : start + 25]]))
-            found += (data["room"] if self.room else data).values()
+            found += data.get("room", data.get("portal", data)).values()
         return found
 
     async def page(self, **asked: Any) -> dict[str, Any]:
@@ -101,7 +108,36 @@ async def users(ada: Person, ledger: Ledger) -> Listing:
     return Listing(ada, "users", both_directions=False)
 
 
-LISTS = [rooms, messages, participants, users]
+async def portals(ada: Person, ledger: Ledger) -> Listing:
+    for number in range(SIZE):
+        # Several of one name, so that the name alone does not tell one from another.
+        await ada.make_portal(f"Portal {number // 2}")
+    return Listing(ada, "portals")
+
+
+async def clients(ada: Person, ledger: Ledger) -> Listing:
+    portal = await ada.make_portal()
+    await ledger.sql(
+        """
+        INSERT INTO portal_client (workspace_id, portal_id, user_id)
+        SELECT workspace_id, %s, id FROM "user" WHERE workspace_id = %s
+        """,
+        key(portal),
+        ada.workspace_id,
+    )
+    return Listing(ada, "clients", portal=portal)
+
+
+async def rooms_of_a_portal(ada: Person, ledger: Ledger) -> Listing:
+    portal = await ada.make_portal()
+    for number in range(SIZE):
+        await ada.make_room(name=str(number), portalId=portal)
+    await ada.make_room(name="Linked to none")
+    await ledger.sql("UPDATE room SET created_at = '2026-01-01T00:00:00Z'")
+    return Listing(ada, "rooms", portal=portal)
+
+
+LISTS = [rooms, messages, participants, users, portals, clients, rooms_of_a_portal]
 Make = Callable[[Person, Ledger], Awaitable[Listing]]
 
 
@@ -222,25 +258,35 @@ class TestEveryList:
             assert (await listing.page(before=whole[3]["cursor"]))["edges"] == whole[:3]
 
     async def test_a_cursor_of_another_list_is_bad_user_input(
-        self, listing: Listing, ada: Person, ben: Person, zoe: Person
+        self, listing: Listing, ada: Person, ben: Person, zoe: Person, ledger: Ledger
     ) -> None:
-        other = await ada.make_room(ben)
+        portal = await ada.make_portal()
+        other = await ada.make_room(ben, portalId=portal)
         await ada.send(other)
+        await ledger.admit(portal, ben)
         found = await ada.ask(
-            "query ($id: ID!) { rooms { edges { cursor } } users { edges { cursor } } room(id: $id) "
-            "{ messages { edges { cursor } } participants { edges { cursor } } } }",
+            "query ($id: ID!, $portal: ID!) { rooms { edges { cursor } } users { edges { cursor } } "
+            "portals { edges { cursor } } "
+            "portal(id: $portal) { rooms { edges { cursor } } clients { edges { cursor } } } "
+            "room(id: $id) { messages { edges { cursor } } participants { edges { cursor } } } }",
             id=other,
+            portal=portal,
         )
         others = {
             "rooms": found["rooms"],
             "users": found["users"],
             "messages": found["room"]["messages"],
             "participants": found["room"]["participants"],
+            "portals": found["portals"],
+            "rooms of another portal": found["portal"]["rooms"],
+            "clients of another portal": found["portal"]["clients"],
         }
-        if listing.room is None:
+        if not listing.is_of_something:
             del others[listing.field]
-        if listing.field == "users":
-            others["those of another firm"] = (await zoe.ask("{ users { edges { cursor } } }"))["users"]
+        if listing.field in ("users", "portals"):
+            await zoe.make_portal()
+            found = await zoe.ask(f"{{ {listing.field} {{ edges {{ cursor }} }} }}")
+            others["those of another firm"] = found[listing.field]
         event = (await ada.ask("{ viewer { eventCursor } }"))["viewer"]["eventCursor"]
         for name, cursor in [*((name, page["edges"][0]["cursor"]) for name, page in others.items()), ("events", event)]:
             assert await listing.codes(after=cursor) == ["BAD_USER_INPUT"], name
@@ -255,7 +301,7 @@ class TestEveryList:
             garbage.append(base64.urlsafe_b64encode(bad).rstrip(b"=").decode())
         if listing.field != "users":
             # A right beginning, and then a number that is too large for a time or a place.
-            head = raw[:1] if listing.field == "rooms" else raw[:17]
+            head = raw[:17] if listing.is_of_something else raw[:1]
             for number in (b"\x7f" + b"\xff" * 40, b"\x80" + b"\0" * 40):
                 garbage.append(base64.urlsafe_b64encode((head + number)[: len(raw)]).decode())
         if listing.field == "messages":
@@ -455,6 +501,9 @@ class TestAgainstAPlainList:
             lambda: pagination.read_rooms_cursor(cursor),
             lambda: pagination.read_participants_cursor(cursor, room),
             lambda: pagination.read_messages_cursor(cursor, room),
+            lambda: pagination.read_portals_cursor(cursor),
+            lambda: pagination.read_clients_cursor(cursor, room),
+            lambda: pagination.read_portal_rooms_cursor(cursor, room),
         ]
         for read in readers:
             with pytest.raises(Malformed):
@@ -467,8 +516,12 @@ class TestAgainstAPlainList:
         participant = pagination.participants_cursor(room, moment, id)
         assert pagination.read_participants_cursor(participant, room) == (moment, id)
         assert pagination.read_messages_cursor(pagination.messages_cursor(room, sequence), room) == sequence
+        assert pagination.read_portals_cursor(pagination.portals_cursor(id)) == id
+        assert pagination.read_clients_cursor(pagination.clients_cursor(room, id), room) == id
+        of_portal = pagination.portal_rooms_cursor(room, moment, id)
+        assert pagination.read_portal_rooms_cursor(of_portal, room) == (moment, id)
 
-    @given(st.binary(max_size=60), st.sampled_from([b"r", b"u", b"p", b"m"]), st.uuids())
+    @given(st.binary(max_size=60), st.sampled_from([b"r", b"u", b"p", b"m", b"o", b"c", b"h"]), st.uuids())
     def test_any_bytes_are_a_cursor_or_none(self, raw: bytes, name: bytes, room: UUID) -> None:
         cursor = base64.urlsafe_b64encode(name + room.bytes + raw).rstrip(b"=").decode()
         readers: list[Callable[[], Any]] = [
@@ -476,6 +529,9 @@ class TestAgainstAPlainList:
             lambda: pagination.read_rooms_cursor(cursor),
             lambda: pagination.read_participants_cursor(cursor, room),
             lambda: pagination.read_messages_cursor(cursor, room),
+            lambda: pagination.read_portals_cursor(cursor),
+            lambda: pagination.read_clients_cursor(cursor, room),
+            lambda: pagination.read_portal_rooms_cursor(cursor, room),
         ]
         assert sum(_reads(read) for read in readers) <= 1
 

@@ -33,10 +33,10 @@ class Mark:
     def __str__(self) -> str:
         return f"{self.type}.{self.field}"
 
-    @property
-    def selected(self) -> str:
-        named = get_named_type(SCHEMA.type_map[self.type].fields[self.field].type)
-        return self.field if is_leaf_type(named) else f"{self.field} {{ __typename }}"
+    def selected(self, talk: "Talk") -> str:
+        field = SCHEMA.type_map[self.type].fields[self.field]
+        named = f'{self.field}(id: "{talk.portal}")' if "id" in field.args else self.field
+        return named if is_leaf_type(get_named_type(field.type)) else f"{named} {{ __typename }}"
 
 
 def marks() -> list[Mark]:
@@ -89,9 +89,11 @@ def leaves(value: Any, name: str) -> list[Any]:
 
 @dataclass
 class Talk:
-    """Ada's room with ben and cleo: ada wrote first, dan was never in it, and ben has written nothing."""
+    """Ada's room with ben and cleo: ada wrote first, dan was never in it, and ben has written nothing. It is linked to
+    cleo's portal."""
 
     room: str
+    portal: str
     first: str
     ada: Person
     ben: Person
@@ -107,21 +109,27 @@ class Talk:
 
 
 @pytest.fixture
-async def talk(ada: Person, ben: Person, cleo: Person, dan: Person) -> Talk:
-    room = await ada.make_room(ben, cleo)
+async def talk(ada: Person, ben: Person, cleo: Person, dan: Person, ledger: Ledger) -> Talk:
+    portal = await ada.make_portal()
+    await ledger.admit(portal, cleo)
+    room = await ada.make_room(ben, cleo, portalId=portal)
     first = await ada.send(room, "Good morning")
     await ada.send(room, "Anybody?", inReplyToId=first["id"])
-    return Talk(room, first["id"], ada, ben, cleo, dan)
+    return Talk(room, portal, first["id"], ada, ben, cleo, dan)
 
 
 class TestMarkedFields:
     def test_the_printed_schema_marks_what_the_design_hides(self) -> None:
         assert {str(mark) for mark in MARKS} >= {
+            "Query.portal",
+            "Query.portals",
             "Query.users",
             "Room.createdBy",
             "Room.managedBy",
             "Room.participants",
+            "Room.portal",
             "User.email",
+            "User.portals",
             "User.status",
         }
         assert {str(mark) for mark in MARKS if mark.or_self} == {"User.email"}
@@ -133,7 +141,7 @@ class TestMarkedFields:
     ) -> None:
         assert mark.kind == "INTERNAL"
         for road in ROADS[mark.type]:
-            query = road % mark.selected
+            query = road % mark.selected(talk)
             for viewer, wanted in ((talk.cleo, False), (talk.ben, True)):
                 seen = leaves(await viewer.ask(query, id=talk.room), mark.field)
                 assert seen, query
@@ -145,10 +153,12 @@ class TestMarkedFields:
     )
     async def test_with_or_self_a_client_sees_it_of_themself_alone(self, mark: Mark, road: str, talk: Talk) -> None:
         variables = {"me": talk.cleo.id} if "$me" in road else {}
-        assert leaves(await talk.cleo.ask(road % mark.selected, **variables), mark.field) == [talk.cleo.member.email]
+        assert leaves(await talk.cleo.ask(road % mark.selected(talk), **variables), mark.field) == [
+            talk.cleo.member.email
+        ]
         await talk.cleo.send(talk.room, "It is me")
         found = await talk.cleo.ask(
-            f"query ($id: ID!) {{ room(id: $id) {{ messages {{ nodes {{ author {{ {mark.selected} }} }} }} }} }}",
+            f"query ($id: ID!) {{ room(id: $id) {{ messages {{ nodes {{ author {{ {mark.selected(talk)} }} }} }} }} }}",
             id=talk.room,
         )
         assert leaves(found, mark.field) == [None, None, talk.cleo.member.email]
@@ -188,11 +198,18 @@ class TestNodes:
             assert await talk.cleo.ask(NODE, id=participant) == HIDDEN
             assert await talk.ben.ask(NODE, id=participant) == shown(participant)
 
+    async def test_no_portal_is_a_node_to_a_client_nor_to_another_firm(self, talk: Talk, zoe: Person) -> None:
+        elsewhere = await talk.ada.make_portal("Lind & Partners")
+        for portal in (talk.portal, elsewhere):
+            assert await talk.cleo.ask(NODE, id=portal) == HIDDEN
+            assert await zoe.ask(NODE, id=portal) == HIDDEN
+            assert await talk.ben.ask(NODE, id=portal) == shown(portal)
+
     async def test_a_participant_is_no_node_to_a_colleague_outside_the_room(
         self, ada: Person, ben: Person, cleo: Person
     ) -> None:
         room = await ada.make_room(cleo)
-        talk = Talk(room, "", ada, ben, cleo, cleo)
+        talk = Talk(room, "", "", ada, ben, cleo, cleo)
         for participant in (await talk.participants()).values():
             assert await ben.ask(NODE, id=participant) == HIDDEN
 
@@ -246,7 +263,7 @@ class TestNodes:
         assert await ben.ask(NODE, id=zoe.id) == HIDDEN
 
     async def test_nothing_of_one_workspace_is_a_node_in_another(self, talk: Talk, zoe: Person) -> None:
-        ids = [talk.room, talk.first, talk.ada.id, talk.cleo.id, *(await talk.participants()).values()]
+        ids = [talk.room, talk.portal, talk.first, talk.ada.id, talk.cleo.id, *(await talk.participants()).values()]
         found = await zoe.ask("query ($ids: [ID!]!) { nodes(ids: $ids) { id } }", ids=ids)
         assert found == {"nodes": [None] * len(ids)}
         for id in ids:
@@ -279,12 +296,14 @@ MANAGEMENT: dict[str, dict[str, Any]] = {
     "unarchiveRoom": {},
     "addParticipants": {"userIds": []},
     "removeParticipant": {"userId": ""},
+    "linkRoomToPortal": {"portalId": ""},
 }
 # What would be refused, if anybody got so far as to have it looked at.
 BAD_ARGUMENTS: dict[str, list[dict[str, Any]]] = {
     "renameRoom": [{"name": ""}, {"name": "x" * 201}, {"name": "\0"}],
     "addParticipants": [{"userIds": ["rubbish"]}, {"userIds": [node_id(NodeKind.USER, UNKNOWN)]}],
     "removeParticipant": [{"userId": "rubbish"}, {"userId": node_id(NodeKind.USER, UNKNOWN)}],
+    "linkRoomToPortal": [{"portalId": "rubbish"}, {"portalId": node_id(NodeKind.PORTAL, UNKNOWN)}],
 }
 
 
@@ -292,8 +311,8 @@ class TestManagement:
     """Its checks go kind, room, right, and only then arguments."""
 
     def inputs(self, mutation: str, talk: Talk) -> list[dict[str, Any]]:
-        people = {"userIds": [talk.ben.id, talk.dan.id], "userId": talk.ben.id}
-        named = {name: people[name] for name in MANAGEMENT[mutation] if name in people}
+        right = {"userIds": [talk.ben.id, talk.dan.id], "userId": talk.ben.id, "portalId": talk.portal}
+        named = {name: right[name] for name in MANAGEMENT[mutation] if name in right}
         return [{**MANAGEMENT[mutation], **named}, *BAD_ARGUMENTS.get(mutation, [])]
 
     def rooms(self, talk: Talk, elsewhere: str) -> list[str]:
@@ -424,7 +443,9 @@ class TestAnswers:
         assert one == other
         assert one["errors"][0]["extensions"]["code"] == "NOT_FOUND"
 
-    @pytest.mark.parametrize("query", ["room", "node", "sendMessage", "leaveRoom", "setRoomMuted", "renameRoom"])
+    @pytest.mark.parametrize(
+        "query", ["room", "node", "sendMessage", "leaveRoom", "setRoomMuted", "renameRoom", "linkRoomToPortal"]
+    )
     async def test_the_database_is_asked_the_same_for_what_is_hidden_and_what_never_was(
         self, query: str, ada: Person, ben: Person, cleo: Person, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -453,6 +474,7 @@ EVERYTHING = """
 query ($id: ID!) {
   viewer { id emailNotifications unreadMessageCount unreadRoomCount user { id name kind avatarUrl email status } }
   users { totalCount }
+  portals { totalCount }
   rooms(filter: {archived: null}) {
     totalCount
     pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
@@ -462,7 +484,7 @@ query ($id: ID!) {
 }
 fragment all on Room {
   id name createdAt lastActivityAt archivedAt muted unreadCount viewerCanManage
-  createdBy { id } managedBy { id } participants { totalCount nodes { id } }
+  createdBy { id } managedBy { id } portal { id name } participants { totalCount nodes { id } }
   lastMessage { id } firstUnreadMessage { id }
   messages {
     pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
@@ -470,7 +492,7 @@ fragment all on Room {
       cursor
       node {
         id sequence body source createdAt editedAt deletedAt idempotencyKey viewerCanEdit viewerCanDelete
-        author { id name kind avatarUrl email status }
+        author { id name kind avatarUrl email status portals { id } }
         inReplyTo { id }
       }
     }
@@ -515,6 +537,23 @@ async def stand_in(talk: Talk, ledger: Ledger) -> None:
         await work.do(ledger.process, UUID(workspace_id), UUID(work_id))
 
 
+async def link(talk: Talk, ledger: Ledger) -> None:
+    portal = await talk.ada.make_portal("Lind & Partners")
+    await talk.ada.done("linkRoomToPortal", {"roomId": talk.room, "portalId": portal})
+
+
+async def unlink(talk: Talk, ledger: Ledger) -> None:
+    await talk.ada.done("linkRoomToPortal", {"roomId": talk.room})
+
+
+async def rename_portal(talk: Talk, ledger: Ledger) -> None:
+    await talk.ada.done("renamePortal", {"portalId": talk.portal, "name": "Another"})
+
+
+async def out_of_the_portal(talk: Talk, ledger: Ledger) -> None:
+    await talk.ada.done("removeClientFromPortal", {"portalId": talk.portal, "userId": talk.cleo.id})
+
+
 async def sign_out(talk: Talk, ledger: Ledger) -> None:
     await talk.ben.do("signOut")
 
@@ -534,8 +573,12 @@ async def write(talk: Talk, ledger: Ledger) -> None:
 Act = Callable[[Talk, Ledger], Awaitable[None]]
 
 
+AT_ROOMS = [add, remove, leave, mute, mail_off, read, room_of_others, stand_in, sign_out]
+AT_PORTALS = [link, unlink, rename_portal, out_of_the_portal]
+
+
 class TestHiddenThings:
-    @pytest.mark.parametrize("act", [add, remove, leave, mute, mail_off, read, room_of_others, stand_in, sign_out])
+    @pytest.mark.parametrize("act", [*AT_ROOMS, *AT_PORTALS])
     async def test_nothing_hidden_moves_anything_that_a_client_sees(self, act: Act, talk: Talk, ledger: Ledger) -> None:
         # A younger room, so that the order of the two would tell if the older one moved.
         await talk.ada.make_room(talk.cleo, name="Boat house")
@@ -551,7 +594,7 @@ class TestHiddenThings:
         await act(talk, ledger)
         assert await talk.cleo.ask(EVERYTHING, id=talk.room) != before
 
-    @pytest.mark.parametrize("act", [rename, archive, add, remove, mute, read])
+    @pytest.mark.parametrize("act", [rename, archive, add, remove, mute, read, link, unlink])
     async def test_only_messages_move_the_last_activity_and_the_order(
         self, act: Act, talk: Talk, ledger: Ledger
     ) -> None:

@@ -280,7 +280,7 @@ class TestTheSameRequestTwiceAtOnce:
 
         def make(name: str) -> Any:
             return lambda transaction: room_operations.create_room(
-                transaction, viewer, name=name, participant_ids=[], idempotency_key="once"
+                transaction, viewer, name=name, participant_ids=[], portal_id=None, idempotency_key="once"
             )
 
         async with held(process, ada.workspace_id, make("First")) as first:

@@ -31,7 +31,8 @@ WHO = {
 
 @dataclass(frozen=True)
 class Scene:
-    """Ada's room with cleo in it, and ben where he plays the colleague; a message of ada's and one of cleo's."""
+    """Ada's room with cleo in it, and ben where he plays the colleague; a message of ada's and one of cleo's. And a
+    portal, with cleo in it."""
 
     room: str
     of_ada: str
@@ -91,8 +92,9 @@ INSIDE = (UNAUTH, NULL, NULL, DONE, DONE, DONE, NULL)
 INSIDE_DOES = (UNAUTH, GONE, GONE, DONE, DONE, DONE, GONE)
 FIRM = (UNAUTH, NO, DONE, NO, DONE, DONE, DONE)
 MANAGES = (UNAUTH, NO, GONE, NO, NO, DONE, GONE)
-# Any of the firm's own people, about somebody of the firm.
-ADMINISTERS = (UNAUTH, NO, DONE, NO, DONE, DONE, GONE)
+# Any of the firm's own people, with what is the firm's.
+OF_THE_FIRM = (UNAUTH, NULL, DONE, NULL, DONE, DONE, NULL)
+FIRM_DOES = (UNAUTH, NO, DONE, NO, DONE, DONE, GONE)
 
 OPERATIONS = [
     read("viewer", "{ viewer { id } }", lambda _: {}, UNAUTH, *[DONE] * 6),
@@ -119,6 +121,29 @@ OPERATIONS = [
         NODE,
         lambda scene: {"id": scene.people["ivy"].id},
         *(UNAUTH, NULL, DONE, NULL, DONE, DONE, NULL),
+    ),
+    read("portals", "{ portals { totalCount } }", lambda _: {}, UNAUTH, NULL, DONE, NULL, DONE, DONE, DONE),
+    read("portal", "query ($id: ID!) { portal(id: $id) { id } }", lambda scene: {"id": scene.portal}, *OF_THE_FIRM),
+    read("node of a portal", NODE, lambda scene: {"id": scene.portal}, *OF_THE_FIRM),
+    read(
+        "rooms of a portal",
+        "query ($id: ID!) { rooms(filter: {portalId: $id}) { totalCount } }",
+        lambda scene: {"id": scene.portal},
+        *(UNAUTH, NO, DONE, NO, DONE, DONE, DONE),
+    ),
+    change("createPortal", lambda _: {"name": "Harbor"}, *FIRM),
+    change("renamePortal", lambda scene: {"portalId": scene.portal, "name": "Harbor"}, *FIRM_DOES),
+    change(
+        "removeClientFromPortal",
+        lambda scene: {"portalId": scene.portal, "userId": scene.people["cleo"].id},
+        *FIRM_DOES,
+    ),
+    change("linkRoomToPortal", lambda scene: {"roomId": scene.room, "portalId": scene.portal}, *MANAGES),
+    change(
+        "createRoom",
+        lambda scene: {"name": "Lake", "portalId": scene.portal},
+        *FIRM_DOES,
+        called="in a portal",
     ),
     change(
         "createRoom",
@@ -181,11 +206,11 @@ OPERATIONS = [
     change(
         "inviteClient",
         lambda scene: {"portalId": scene.portal, "email": "new@client.test", "name": "New"},
-        *(*FIRM[:-1], GONE),
+        *FIRM_DOES,
     ),
-    change("cancelInvitation", lambda scene: {"userId": scene.people["ivy"].id}, *(*FIRM[:-1], GONE)),
-    change("deactivateUser", lambda scene: {"userId": scene.people["ivy"].id}, *ADMINISTERS),
-    change("activateUser", lambda scene: {"userId": scene.people["max"].id}, *ADMINISTERS),
+    change("deactivateUser", lambda scene: {"userId": scene.people["ivy"].id}, *FIRM_DOES),
+    change("activateUser", lambda scene: {"userId": scene.people["max"].id}, *FIRM_DOES),
+    change("cancelInvitation", lambda scene: {"userId": scene.people["ivy"].id}, *FIRM_DOES),
     Operation("signOut", "mutation { signOut { userErrors { code } } }", lambda _: {}, (UNAUTH, *[DONE] * 6)),
 ]
 # What needs no viewer; tests of sign-ins have it.
@@ -211,7 +236,9 @@ async def test_only_who_is_entitled_succeeds_and_who_is_not_changes_nothing(
     found = await ada.ask("query ($id: ID!) { room(id: $id) { participants { nodes { id } } } }", id=room)
     participant = found["room"]["participants"]["nodes"][0]["id"]
     sign_in = node_id(NodeKind.SIGN_IN, (await viewer_of(process, ada)).session_id)
-    scene = Scene(room, of_ada["id"], of_cleo["id"], participant, await make_portal(process, ada), sign_in, people)
+    portal = await make_portal(process, ada)
+    await ledger.admit(portal, cleo)
+    scene = Scene(room, of_ada["id"], of_cleo["id"], participant, portal, sign_in, people)
     actor = (people | {"nobody": nobody})[WHO[role]]
     wanted = operation.outcomes[ROLES.index(role)]
     if wanted == DONE:

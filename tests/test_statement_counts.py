@@ -17,6 +17,7 @@ from psycopg_pool import AsyncConnectionPool
 from models.link import LinkPurpose
 from models.user import UserKind
 from resolvers.operation import Transaction, operate
+from resolvers.portal import admit_client
 from resolvers.process import Pool, Process
 from resolvers.user import create_user
 from schema.build import schema
@@ -26,6 +27,7 @@ from server.graphql.execution import Execution
 from server.http.app import build_app
 from tests.cast import PASSWORD, Person, link_of, make_portal, sign_in_of, user_of
 from tests.conftest import ORIGIN, make_process
+from tests.ledger import key
 from tests.recorder import Recorded, Trips, asked
 
 
@@ -110,6 +112,23 @@ QUERIES = {
         """,
     ),
     "users": (2, f"{{ users {{ nodes {{ id name email }} edges {{ cursor }} {PAGE} }} }}"),
+    "portals": (2, f"{{ portals {{ nodes {{ id name createdAt }} edges {{ cursor }} {PAGE} }} }}"),
+    "portals and how many": (3, "{ portals { totalCount } }"),
+    "portals with their clients": (
+        4,
+        f"{{ portals {{ nodes {{ clients {{ nodes {{ name status }} totalCount {PAGE} }} }} }} }}",
+    ),
+    "… and what portals these have": (4, "{ portals { nodes { clients { nodes { portals { name } } } } } }"),
+    "portals with their rooms": (4, f"{{ portals {{ nodes {{ rooms {{ nodes {{ name }} totalCount {PAGE} }} }} }} }}"),
+    "… and their portals": (4, "{ portals { nodes { rooms { nodes { portal { name } } } } } }"),
+    "rooms with their portals": (3, "{ rooms { nodes { portal { name } } } }"),
+    "rooms of a portal": (
+        3,
+        "query ($portal: ID!) { rooms(filter: {portalId: $portal}) { nodes { id } totalCount } }",
+    ),
+    "a portal": (2, "query ($portal: ID!) { portal(id: $portal) { name } }"),
+    "a portal by id": (2, "query ($portal: ID!) { node(id: $portal) { ... on Portal { name } } }"),
+    "users with their portals": (3, "{ users { nodes { portals { name } } } }"),
     "users and how many": (3, '{ users(query: "a", kind: CLIENT, status: ACTIVE) { nodes { id } totalCount } }'),
 }
 
@@ -138,7 +157,7 @@ def test_every_field_that_can_be_read_is_counted() -> None:
 
     for _, query in QUERIES.values():
         visit(parse(query), TypeInfoVisitor(types, Fields()))
-    read = ["Query", "Viewer", "User", "Room", "Message", "Participant", "PageInfo"]
+    read = ["Query", "Viewer", "User", "Room", "Message", "Participant", "Portal", "PageInfo"]
     assert {(name, field) for name in read for field in graphql.type_map[name].fields} - counted == set()
 
 
@@ -158,7 +177,9 @@ async def furnish(process: Process, ada: Person, *others: Person) -> dict[str, A
 
     people = [await operate(process, ada.workspace_id, newcomer) for _ in range(3)]
     for _ in range(3):
-        room = await ada.make_room(*others, name="A room")
+        portal = await portal_with(process, ada, people)
+        await ada.make_room(portalId=portal)
+        room = await ada.make_room(*others, name="A room", portalId=portal)
         await ada.done("addParticipants", {"roomId": room, "userIds": people})
         for person in (ada, *others):
             message = await person.send(room)
@@ -174,8 +195,19 @@ async def furnish(process: Process, ada: Person, *others: Person) -> dict[str, A
         "messages": [message["id"] for room in rooms for message in room["messages"]["nodes"]][:100],
         "participants": [each["id"] for room in rooms for each in room["participants"]["nodes"]][:100],
     }
-    first = {"user": ids["users"][0], "room": rooms[0]["id"], "participant": ids["participants"][0]}
+    first = {"user": ids["users"][0], "room": rooms[0]["id"], "participant": ids["participants"][0], "portal": portal}
     return {**ids, **first, "message": rooms[0]["messages"]["nodes"][0]["id"]}
+
+
+async def portal_with(process: Process, ada: Person, people: list[str]) -> str:
+    portal = await ada.make_portal()
+
+    async def put_in(transaction: Transaction) -> None:
+        for person in people:
+            await admit_client(transaction, key(portal), key(person))
+
+    await operate(process, ada.workspace_id, put_in)
+    return portal
 
 
 async def test_a_client_asks_no_oftener_than_the_firm(
@@ -206,20 +238,26 @@ async def test_a_mutation_asks_so_often(process: Process, ada: Person, ben: Pers
         assert len(statements) == expected, (mutation, statements)
         counted.add(mutation)
 
-    await costs(ada, 10, "createRoom", {"name": "New", "participantIds": [cleo.id, dan.id]}, "room { id }")
-    await costs(ada, 7, "renameRoom", {**this, "name": "Renamed"}, "room { name }")
+    await costs(ada, 11, "createRoom", {"name": "New", "participantIds": [cleo.id, dan.id]}, "room { id }")
+    await costs(ada, 8, "renameRoom", {**this, "name": "Renamed"}, "room { name }")
+    portal = await portal_with(process, ada, [dan.id])
+    that = {"portalId": portal}
+    await costs(ada, 5, "createPortal", {"name": "New"}, "portal { id } portalEdge { cursor }")
+    await costs(ada, 6, "renamePortal", {**that, "name": "Renamed"}, "portal { name }")
+    await costs(ada, 10, "linkRoomToPortal", {**this, **that}, "room { portal { name } }")
+    await costs(ada, 7, "removeClientFromPortal", {**that, "userId": dan.id}, "portal { name }")
     await costs(ada, 7, "setRoomMuted", {**this, "muted": True}, "room { muted }")
-    await costs(ada, 11, "addParticipants", {**this, "userIds": [dan.id]}, "participants { id }")
-    await costs(ada, 8, "removeParticipant", {**this, "userId": dan.id}, "removedUserId")
-    await costs(ben, 6, "leaveRoom", this, "leftRoomId")
+    await costs(ada, 12, "addParticipants", {**this, "userIds": [dan.id]}, "participants { id }")
+    await costs(ada, 9, "removeParticipant", {**this, "userId": dan.id}, "removedUserId")
+    await costs(ben, 7, "leaveRoom", this, "leftRoomId")
     await costs(ada, 9, "sendMessage", {**this, "body": "Hello", "idempotencyKey": "a key"}, "message { id }")
     await costs(ada, 6, "sendMessage", {**this, "body": "Hello", "idempotencyKey": "a key"}, "message { id }")
     await costs(ada, 9, "sendMessage", {**this, "body": "Yes", "inReplyToId": message["id"]}, "message { id }")
     await costs(ada, 7, "editMessage", {"messageId": message["id"], "body": "Changed"}, "message { body }")
     await costs(cleo, 4, "markRoomRead", {**this, "upToMessageId": message["id"]}, "room { unreadCount }")
     await costs(ada, 7, "deleteMessage", {"messageId": message["id"]}, "message { body }")
-    await costs(ada, 7, "archiveRoom", this, "room { archivedAt }")
-    await costs(ada, 7, "unarchiveRoom", this, "room { archivedAt }")
+    await costs(ada, 8, "archiveRoom", this, "room { archivedAt }")
+    await costs(ada, 8, "unarchiveRoom", this, "room { archivedAt }")
     await costs(ada, 5, "setEmailNotifications", {"enabled": False}, "viewer { emailNotifications }")
     await costs(ada, 7, "updateProfile", {"timeZone": "Europe/Berlin"}, "viewer { timeZone }")
     password = {"currentPassword": PASSWORD, "newPassword": "another password"}

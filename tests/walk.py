@@ -28,12 +28,15 @@ from tests.cast import PASSWORD, Person, link_of, make_portal, sign_in_of, user_
 SCHEMA = build_schema(printed())
 
 # How to come to a type whose fields take arguments: the field around it, with the variables it needs.
-ROADS = {"Room": ("room(id: $reached)", "($reached: ID!")}
+ROADS = {
+    "Room": ("room(id: $reached)", "($reached: ID!"),
+    "Portal": ("portal(id: $reached)", "($reached: ID!"),
+}
 
 
 @dataclass(frozen=True)
 class Scene:
-    """Ada's room, in which cleo is and dan is not; with a message of each."""
+    """Ada's room, in which cleo is and dan is not; with a message of each. And a portal, with nothing in it."""
 
     room: str
     of_ada: str
@@ -161,6 +164,8 @@ class Asked:
     def arguments(self, scene: Scene, people: dict[str, Person]) -> dict[str, Any]:
         """Right ones, by name."""
         right = right_values(self.name, scene, people)
+        if self.name == "portal":
+            right["id"] = scene.portal
         return {
             name: _right(name, argument.type, right)
             for name, argument in self.field.args.items()
@@ -168,7 +173,8 @@ class Asked:
         }
 
     def variables(self, values: dict[str, Any], scene: Scene) -> dict[str, Any]:
-        return {**values, "reached": scene.room} if self.on in ROADS else values
+        reached = {"Room": scene.room, "Portal": scene.portal}
+        return {**values, "reached": reached[self.on]} if self.on in ROADS else values
 
 
 def fields() -> list[Asked]:

@@ -84,11 +84,13 @@ def _rooms(at: Sample) -> Iterator[Hot]:
         }
         yield Hot(
             f"rooms, {name}",
-            room.rooms_page(archived=False, query=False, **bounds),
+            room.rooms_page(archived=False, query=False, portal=False, **bounds),
             seen(at, limit=LIMIT, **(edges if bounds is not FIRST else {})),
             promise,
         )
-    yield Hot("rooms, how many", room.rooms_count(archived=False, query=False), seen(at), Promise(3 * every))
+    yield Hot(
+        "rooms, how many", room.rooms_count(archived=False, query=False, portal=False), seen(at), Promise(3 * every)
+    )
     yield Hot("a room by id", room.rooms_by_id, seen(at, ids=[at.long]), Promise(3, index_only=("message",)))
     yield Hot("who manages a page of rooms", room.managers, here(at, ids=at.rooms), Promise(3 * len(at.rooms)))
 

@@ -8,6 +8,7 @@ import pytest
 from resolvers import read_mark, stream
 from resolvers.process import Process
 from tests.cast import Person
+from tests.ledger import Ledger
 from tests.live.hold import Hold, cursor_of, has_read
 from tests.live.phone import Phone, Switchboard
 
@@ -96,6 +97,64 @@ class TestARoom:
         assert events[0]["participant"]["user"]["id"] == ben.id
         assert events[2]["user"]["id"] == dan.id
         await client.hears("MessageAdded")
+
+    @pytest.mark.parametrize("resumed", [False, True], ids=["live", "from a cursor"])
+    async def test_the_firms_people_are_told_of_its_portal_and_clients_hear_nothing_on_any_stream(
+        self, live: Switchboard, ada: Person, ben: Person, cleo: Person, ledger: Ledger, resumed: bool
+    ) -> None:
+        portal, other = await ada.make_portal(), await ada.make_portal("Lind & Partners")
+        await ledger.admit(portal, cleo)
+        room = await ada.make_room(ben, cleo)
+        cursor = await cursor_of(cleo)
+
+        async def listen(person: Person) -> list[Listener]:
+            after = cursor if resumed else None
+            messages = Listener()
+            await live.call(person, room, after, phone=messages)
+            return [messages, await room_events(live, person, room, after), await viewer_events(live, person, after)]
+
+        streams = [] if resumed else [await listen(person) for person in (cleo, ben)]
+        for portal_id in (portal, other, None):
+            await ada.done("linkRoomToPortal", {"roomId": room, "portalId": portal_id})
+        await ada.done("renamePortal", {"portalId": portal, "name": "Renamed"})
+        await ada.done("removeClientFromPortal", {"portalId": portal, "userId": cleo.id})
+        streams = streams or [await listen(person) for person in (cleo, ben)]
+        await ada.send(room, "The fence")
+        (theirs, (messages, *events)) = streams
+        for phone in (*theirs, messages):
+            await phone.until(lambda phone: len(phone.payloads) >= 1)
+            assert len(phone.payloads) == 1
+        for phone in theirs[1:]:
+            assert phone.names == ["MessageAdded"]
+        for phone in events:
+            await phone.hears("RoomUpdated", "RoomUpdated", "RoomUpdated", "MessageAdded")
+
+    async def test_what_is_told_of_its_portal_shows_each_their_own_rooms(
+        self, live: Switchboard, ada: Person, ben: Person, cleo: Person
+    ) -> None:
+        portal = await ada.make_portal()
+        room = await ada.make_room(ben, cleo, name="Shared")
+        await ada.make_room(name="Ada's own", portalId=portal)
+        query = """
+            subscription ($room: ID!) {
+              roomEvents(roomId: $room) {
+                __typename
+                ... on RoomEvent { room { portal { name rooms { totalCount nodes { name } } } } }
+              }
+            }
+        """
+        phones = [Listener() for _ in range(3)]
+        for person, phone in zip((ada, ben, cleo), phones, strict=True):
+            await live.call(person, room, query=query, phone=phone)
+        await ada.done("linkRoomToPortal", {"roomId": room, "portalId": portal})
+        await ada.send(room)
+        for phone, names in ((phones[0], ["Shared", "Ada's own"]), (phones[1], ["Shared"])):
+            linked, _ = await phone.hears("RoomUpdated", "MessageAdded")
+            found = linked["room"]["portal"]["rooms"]
+            assert sorted(node["name"] for node in found["nodes"]) == sorted(names)
+            assert found["totalCount"] == len(names)
+        (sent,) = await phones[2].hears("MessageAdded")
+        assert sent["room"] == {"portal": None}
 
     async def test_who_was_removed_again_by_then_is_left_out(
         self, live: Switchboard, ada: Person, dan: Person, process: Process, monkeypatch: pytest.MonkeyPatch

@@ -19,7 +19,7 @@ PARTICIPANT = "id user { id } lastReadMessage { id }"
 # What is the room's own, as front ends select it with every event.
 ROOM = """
     id name archivedAt lastActivityAt muted unreadCount firstUnreadMessage { id } lastMessage { id }
-    viewerCanManage managedBy { id } createdBy { id }
+    viewerCanManage managedBy { id } createdBy { id } portal { id name }
 """
 WHOLE_ROOM = f"""
     {ROOM} participants(first: 100) {{ nodes {{ {PARTICIPANT} }} }} messages(first: 100) {{ nodes {{ {MESSAGE} }} }}
@@ -99,10 +99,13 @@ def opened(room: dict[str, Any]) -> dict[str, Any]:
 class Firm:
     """Does one thing or another."""
 
-    def __init__(self, chance: random.Random, cast: list[Person], rooms: list[str], process: Process) -> None:
+    def __init__(
+        self, chance: random.Random, cast: list[Person], rooms: list[str], portals: list[str], process: Process
+    ) -> None:
         self.chance = chance
         self.cast = cast
         self.rooms = rooms
+        self.portals = portals
         self.process = process
         self.messages: dict[str, list[str]] = {room: [] for room in rooms}
 
@@ -110,6 +113,7 @@ class Firm:
         person, room = self.chance.choice(self.cast), self.chance.choice(self.rooms)
         other = self.chance.choice(self.cast)
         message = self.chance.choice(self.messages[room] or ["none"])
+        portal = self.chance.choice([None, *self.portals])
         number = self.chance.randrange(1000)
         acts: list[Callable[[], Awaitable[Any]]] = [
             lambda: self.send(person, room, None),
@@ -119,6 +123,7 @@ class Firm:
             lambda: person.done("markRoomRead", {"roomId": room, "upToMessageId": message}),
             lambda: person.done("setRoomMuted", {"roomId": room, "muted": number % 2 == 0}),
             lambda: person.done("renameRoom", {"roomId": room, "name": f"Room {number}"}),
+            lambda: person.done("linkRoomToPortal", {"roomId": room, "portalId": portal}),
             lambda: person.done("archiveRoom", {"roomId": room}),
             lambda: person.done("unarchiveRoom", {"roomId": room}),
             lambda: person.done("addParticipants", {"roomId": room, "userIds": [other.id]}),
@@ -147,7 +152,8 @@ async def test_whoever_applies_the_events_has_what_a_fresh_query_gives(
     chance = random.Random(seed)
     cast = [ada, ben, cleo, dan]
     everybody = await ada.make_room(ben, cleo, dan)
-    firm = Firm(chance, cast, [await ada.make_room(ben, cleo, dan), await ben.make_room(ada, dan)], process)
+    portals = [await ada.make_portal(name) for name in ("Harbor Bakery", "Lind & Partners")]
+    firm = Firm(chance, cast, [await ada.make_room(ben, cleo, dan), await ben.make_room(ada, dan)], portals, process)
     for _ in range(20):
         await firm.act()
     apps = [App(person) for person in cast]
