@@ -12,16 +12,14 @@ from resolvers.door import signed_in_still, still_signed_in
 from resolvers.errors import Code, ParleyError, Refused
 from resolvers.link import end_links, read, spend
 from resolvers.operation import Transaction, operate
-from resolvers.origin import UNKNOWN, Origin
+from resolvers.origin import Origin
 from resolvers.password import hash_password, new_password, verify_password
 from resolvers.process import Process
 from resolvers.session import SignedIn, begin, end_all
 from resolvers.viewer import Viewer
 
 
-async def change_password(
-    process: Process, viewer: Viewer, *, current: str, new: str, origin: Origin = UNKNOWN
-) -> None:
+async def change_password(process: Process, origin: Origin, viewer: Viewer, *, current: str, new: str) -> None:
     """Change one's own password. Every other sign-in of the account ends; this one goes on.
 
     Raises:
@@ -50,7 +48,7 @@ async def change_password(
     await operate(process, viewer.workspace_id, change, origin)
 
 
-async def reset_password(process: Process, token: str, password: str, origin: Origin = UNKNOWN) -> SignedIn:
+async def reset_password(process: Process, origin: Origin, token: str, password: str) -> SignedIn:
     """Set a password by the link of a mail, and sign in. Every earlier sign-in of the account ends.
 
     Raises:

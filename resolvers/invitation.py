@@ -16,7 +16,7 @@ from resolvers.door import still_signed_in
 from resolvers.errors import Code, NotFound, ParleyError, Refused
 from resolvers.link import end_links, read, send_link, spend
 from resolvers.operation import Transaction, operate
-from resolvers.origin import UNKNOWN, Origin
+from resolvers.origin import Origin
 from resolvers.password import hash_password, new_password
 from resolvers.portal import admit_client, visible_portals
 from resolvers.process import Process
@@ -121,7 +121,7 @@ class _Accepting:
 
 
 async def accept_invitation(
-    process: Process, token: str, *, name: str | None, password: str | None, origin: Origin = UNKNOWN
+    process: Process, origin: Origin, token: str, *, name: str | None, password: str | None
 ) -> SignedIn:
     """Take the account that one was invited to, and sign in. Without a name the inviter's stays; without a password one
     signs in by links.

@@ -17,7 +17,7 @@ from models.user import Account, UserRow, UserStatus
 from resolvers import outbox
 from resolvers.errors import Code, Refused
 from resolvers.operation import Transaction, operate
-from resolvers.origin import UNKNOWN, Origin
+from resolvers.origin import Origin
 from resolvers.process import Process
 from resolvers.text import NAME_LIMIT, address_key, is_text
 from resolvers.tokens import read_link_token
@@ -94,7 +94,7 @@ async def end_links(transaction: Transaction, user_id: UUID, purpose: LinkPurpos
 
 
 async def request_link(
-    process: Process, purpose: LinkPurpose, email: str, workspace: str | None, origin: Origin = UNKNOWN
+    process: Process, origin: Origin, purpose: LinkPurpose, email: str, workspace: str | None
 ) -> None:
     """Have a link mailed to an address, if anybody has it. Nobody looks now, so neither the answer nor its time tells.
 

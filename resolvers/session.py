@@ -21,7 +21,7 @@ from resolvers import link as links
 from resolvers.door import still_signed_in
 from resolvers.errors import Code, NotFound, Refused, SignInEnded, Unauthenticated
 from resolvers.operation import Transaction, operate
-from resolvers.origin import UNKNOWN, Origin
+from resolvers.origin import Origin
 from resolvers.password import verify_password
 from resolvers.process import Process
 from resolvers.text import NAME_LIMIT, address_key, is_text
@@ -87,9 +87,7 @@ async def authenticate(read: Read, named: Named) -> tuple[Viewer, UserRow]:
     return Viewer(named.workspace_id, user.id, named.session_id, UserKind(user.kind)), user
 
 
-async def sign_in(
-    process: Process, email: str, password: str, workspace: str | None, origin: Origin = UNKNOWN
-) -> SignedIn:
+async def sign_in(process: Process, origin: Origin, email: str, password: str, workspace: str | None) -> SignedIn:
     """Sign in with address and password.
 
     Without a workspace exactly one account must match both. Whatever is wrong, the answer is the same, and comes at
@@ -113,7 +111,7 @@ async def sign_in(
     return await operate(process, account.workspace_id, lambda transaction: begin(transaction, account.id), origin)
 
 
-async def sign_in_with_token(process: Process, token: str, origin: Origin = UNKNOWN) -> SignedIn:
+async def sign_in_with_token(process: Process, origin: Origin, token: str) -> SignedIn:
     """Sign in by the link of a mail, which is good once.
 
     Raises:
@@ -128,7 +126,7 @@ async def sign_in_with_token(process: Process, token: str, origin: Origin = UNKN
     return await operate(process, workspace_id, spend, origin)
 
 
-async def refresh(process: Process, given: str, origin: Origin = UNKNOWN) -> SignedIn:
+async def refresh(process: Process, origin: Origin, given: str) -> SignedIn:
     """Exchange a refresh token for new tokens. It is good once; the sign-in lives on from now.
 
     Within `GRACE` seconds the token just before the latest is answered with the latest one again: a client that lost

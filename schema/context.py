@@ -38,10 +38,12 @@ class Context:
         snapshot: Snapshot,
         signed_in: SignedInUser | None,
         *,
+        origin: Origin = UNKNOWN,
         selects_event_cursor: bool = False,
         follow: Follow | None = None,
     ) -> None:
         self.process = process
+        self.origin = origin
         self._follow = follow
         self._read_from(snapshot)
         self._authenticated = signed_in
@@ -76,16 +78,12 @@ class Context:
     async def perform(self, operation: Callable[[Transaction], Awaitable[Pending[Result] | Result]]) -> Result:
         """Run an operation of the viewer's; what its payload reads comes from a new snapshot, after its commit."""
         await self.begin()
-        return await operate(self.process, self.viewer.workspace_id, operation)
+        return await operate(self.process, self.viewer.workspace_id, operation, origin=self.origin)
 
-    @property
-    def origin(self) -> Origin:
-        return UNKNOWN
-
-    async def sign_in(self, signing_in: Callable[[Process], Awaitable[SignedIn]]) -> SignedIn:
+    async def sign_in(self, signing_in: Callable[[Process, Origin], Awaitable[SignedIn]]) -> SignedIn:
         """Sign in; what the payload reads is read as whoever signed in. The next mutation is the token's again."""
         await self.begin()
-        signed_in = await signing_in(self.process)
+        signed_in = await signing_in(self.process, self.origin)
         self._signed_in = signed_in.viewer, signed_in.user
         # What was read for whoever sent the token is of their workspace.
         self._position = None

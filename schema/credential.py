@@ -56,10 +56,10 @@ async def change_password(info: Info, input: Given[ChangePasswordInput]) -> Chan
     await context.begin()
     await credentials.change_password(
         context.process,
+        context.origin,
         context.viewer,
         current=input.current_password,
         new=input.new_password,
-        origin=context.origin,
     )
     return ChangePasswordPayload(viewer=viewer_of(context))
 
@@ -73,7 +73,7 @@ async def request_password_reset(
     info: Info, input: Given[RequestPasswordResetInput]
 ) -> RequestPasswordResetPayload | None:
     context = info.context
-    await links.request_link(context.process, LinkPurpose.RESET, input.email, input.workspace or None, context.origin)
+    await links.request_link(context.process, context.origin, LinkPurpose.RESET, input.email, input.workspace or None)
     return RequestPasswordResetPayload()
 
 
@@ -84,6 +84,6 @@ async def request_password_reset(
 async def reset_password(info: Info, input: Given[ResetPasswordInput]) -> ResetPasswordPayload | None:
     context = info.context
     signed_in = await context.sign_in(
-        lambda process: credentials.reset_password(process, input.token, input.password, context.origin)
+        lambda process, origin: credentials.reset_password(process, origin, input.token, input.password)
     )
     return ResetPasswordPayload(session=tokens(signed_in), viewer=viewer_of(context))

@@ -116,12 +116,12 @@ async def cancel_invitation(info: Info, input: Given[CancelInvitationInput]) -> 
 async def accept_invitation(info: Info, input: Given[AcceptInvitationInput]) -> AcceptInvitationPayload | None:
     context = info.context
     signed_in = await context.sign_in(
-        lambda process: invitations.accept_invitation(
+        lambda process, origin: invitations.accept_invitation(
             process,
+            origin,
             input.token,
             name=None if input.name is strawberry.UNSET else input.name,
             password=None if input.password is strawberry.UNSET else input.password,
-            origin=context.origin,
         )
     )
     return AcceptInvitationPayload(session=tokens(signed_in), viewer=viewer_of(context))

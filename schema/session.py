@@ -94,7 +94,7 @@ class SignOutPayload:
 async def sign_in(info: Info, input: Given[SignInInput]) -> SignInPayload | None:
     context = info.context
     signed_in = await context.sign_in(
-        lambda process: sessions.sign_in(process, input.email, input.password, input.workspace or None, context.origin)
+        lambda process, origin: sessions.sign_in(process, origin, input.email, input.password, input.workspace or None)
     )
     return SignInPayload(session=tokens(signed_in), viewer=viewer_of(context))
 
@@ -105,21 +105,21 @@ async def sign_in(info: Info, input: Given[SignInInput]) -> SignInPayload | None
 )
 async def request_sign_in_link(info: Info, input: Given[RequestSignInLinkInput]) -> RequestSignInLinkPayload | None:
     context = info.context
-    await links.request_link(context.process, LinkPurpose.SIGN_IN, input.email, input.workspace or None, context.origin)
+    await links.request_link(context.process, context.origin, LinkPurpose.SIGN_IN, input.email, input.workspace or None)
     return RequestSignInLinkPayload()
 
 
 @mutation(SignInWithTokenPayload, "Sign in by the link of a mail. Needs no token of a sign-in.")
 async def sign_in_with_token(info: Info, input: Given[SignInWithTokenInput]) -> SignInWithTokenPayload | None:
     context = info.context
-    signed_in = await context.sign_in(lambda process: sessions.sign_in_with_token(process, input.token, context.origin))
+    signed_in = await context.sign_in(lambda process, origin: sessions.sign_in_with_token(process, origin, input.token))
     return SignInWithTokenPayload(session=tokens(signed_in), viewer=viewer_of(context))
 
 
 @mutation(RefreshSessionPayload, "Exchange a refresh token for new tokens. Needs no access token.")
 async def refresh_session(info: Info, input: Given[RefreshSessionInput]) -> RefreshSessionPayload | None:
     context = info.context
-    signed_in = await context.sign_in(lambda process: sessions.refresh(process, input.refresh_token, context.origin))
+    signed_in = await context.sign_in(lambda process, origin: sessions.refresh(process, origin, input.refresh_token))
     return RefreshSessionPayload(session=tokens(signed_in), viewer=viewer_of(context))
 
 

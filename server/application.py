@@ -90,6 +90,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         execution,
         allowed_origins=settings.origins,
         ready=ready,
+        trusted_proxies=settings.trusted_proxies,
         streams=hub,
         bounds=Bounds(
             init_seconds=settings.connection_init_seconds,

@@ -8,6 +8,7 @@ from uuid import UUID
 from graphql import GraphQLSchema, OperationType
 
 from models.connection import Connection
+from resolvers.origin import Origin
 from resolvers.process import Process
 from resolvers.session import authenticate, identify
 from resolvers.snapshot import Snapshot
@@ -34,7 +35,7 @@ class ParleyEngine:
         return who.user_id
 
     @asynccontextmanager
-    async def open(self, who: Named | None, operation: Operation) -> AsyncIterator[Context]:
+    async def open(self, who: Named | None, operation: Operation, origin: Origin) -> AsyncIterator[Context]:
         snapshot = Snapshot(self._process)
         context = None
         # The viewer of a query is read in the snapshot that its data come from.
@@ -42,7 +43,9 @@ class ParleyEngine:
         try:
             signed_in = None if who is None else await authenticate(read, who)
             selects_event_cursor = operation.selects("eventCursor")
-            context = Context(self._process, snapshot, signed_in, selects_event_cursor=selects_event_cursor)
+            context = Context(
+                self._process, snapshot, signed_in, origin=origin, selects_event_cursor=selects_event_cursor
+            )
             yield context
         finally:
             # A mutation has put another snapshot in the place of the first.

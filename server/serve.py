@@ -40,8 +40,7 @@ def serve(settings: Settings) -> None:
         **SOCKETS,
         access_log=False,  # a query in a GET would put texts into the log
         server_header=False,
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=list(settings.trusted_proxies),
+        proxy_headers=False,  # `server/http/origin.py` reads them, and needs the peer's own address for it
         timeout_graceful_shutdown=GRACE,
     )
 

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Protocol
 
 from graphql import GraphQLSchema
 
+from resolvers.origin import Origin
 from server.graphql.cost import Weights
 from server.graphql.document import Operation
 
@@ -34,10 +35,11 @@ class Engine(Protocol):
     def user_of(self, who: Any) -> Hashable:
         """Whom somebody who was identified is one of the sign-ins of."""
 
-    def open(self, who: Any | None, operation: Operation) -> AbstractAsyncContextManager[Any]:
+    def open(self, who: Any | None, operation: Operation, origin: Origin) -> AbstractAsyncContextManager[Any]:
         """Give the context value of one execution; closed before a byte of the answer is sent.
 
-        `who` is None for an anonymous request, and for an operation that selects only public mutations.
+        `who` is None for an anonymous request, and for an operation that selects only public mutations; `origin` is
+        where the request, or the handshake of the socket, came from.
 
         Raises Unauthenticated, or any exception with that code, when the sign-in has ended: that refuses the request
         as a whole. Any other public exception is answered as a request error (no `data`).

@@ -9,6 +9,7 @@ from graphql.execution import Executor
 from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
+from resolvers.origin import UNKNOWN, Origin
 from server.graphql import error
 from server.graphql.asked import Asked
 from server.graphql.at_once import AtOnce
@@ -124,7 +125,9 @@ class Execution:
         is not even looked at: an app attaches the expired token to `refreshSession` too."""
         return None if operation.selects_only(self.engine.public_mutations) else who()
 
-    async def run(self, prepared: Prepared, who: Any | None) -> ExecutionResult | list[GraphQLError]:
+    async def run(
+        self, prepared: Prepared, who: Any | None, origin: Origin = UNKNOWN
+    ) -> ExecutionResult | list[GraphQLError]:
         """Execute a query or mutation in a context of the engine and close it. A list: the variables are refused.
 
         Raises:
@@ -134,7 +137,7 @@ class Execution:
         turn = self._introspecting.turn() if _introspects(prepared.operation) else nullcontext()
         mine = who is not None and prepared.operation.type is OperationType.QUERY
         own_turn = self._at_once.turn(self.engine.user_of(who)) if mine else nullcontext()
-        async with own_turn, turn, self.engine.open(who, prepared.operation) as context:
+        async with own_turn, turn, self.engine.open(who, prepared.operation, origin) as context:
             return await self.execute(prepared, context)
 
     async def execute(self, prepared: Prepared, context: Any) -> ExecutionResult | list[GraphQLError]:

@@ -18,6 +18,7 @@ from server.http.edge import Edge
 from server.http.graphql import GraphQL
 from server.http.health import Ready, healthz, readyz
 from server.http.navigation import Navigation, Page
+from server.http.origin import Origins
 from server.http.plain import http_error
 from server.sse.endpoint import EventStream
 from server.websocket.entry import GraphQLSocket
@@ -26,11 +27,14 @@ from server.websocket.entry import GraphQLSocket
 class Application(Starlette):
     """Sockets come to their endpoint past Starlette, whose stack would stay in memory with each of them."""
 
-    def __init__(self, socket: ASGIApp, **options: Any) -> None:
+    def __init__(self, socket: ASGIApp, origins: Origins, **options: Any) -> None:
         super().__init__(**options)
         self._socket = socket
+        self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] in ("http", "websocket"):
+            self._origins.note(scope)
         if scope["type"] == "websocket" and scope["path"] == f"{scope.get('root_path', '')}/graphql":
             await self._socket(scope, receive, send)
         else:
@@ -42,6 +46,7 @@ def build_app(
     *,
     allowed_origins: Collection[str],
     ready: Ready,
+    trusted_proxies: Sequence[str] = (),
     streams: Streams | None = None,
     lifespan: Lifespan[Starlette] | None = None,
     bounds: Bounds | None = None,
@@ -52,9 +57,9 @@ def build_app(
 
     allowed_origins: whose pages may call (scheme, host and port, as browsers send them in Origin). ready:
     returns when the database and Valkey are reachable, raises `health.NotReady` with the names of what is
-    not. streams: what feeds subscriptions; without it there are none. lifespan: what is up while the application
-    is; it is left only after the last mutation has ended. bounds: of a socket. page:
-    what a browser gets that navigates to /graphql.
+    not. trusted_proxies: addresses or networks whose X-Forwarded-For counts. streams: what feeds subscriptions;
+    without it there are none. lifespan: what is up while the application is; it is left only after the last mutation
+    has ended. bounds: of a socket. page: what a browser gets that navigates to /graphql.
     """
     mutations = Mutations()
     graphql = GraphQL(execution, mutations)
@@ -72,6 +77,7 @@ def build_app(
 
     made = Application(
         GraphQLSocket(service, allowed_origins),
+        Origins(trusted_proxies),
         routes=[
             Route("/graphql", graphql if page is None else Navigation(graphql, page)),
             Route("/graphql/stream", EventStream(service)),

@@ -13,6 +13,7 @@ from typing import Any
 from graphql import OperationType
 from starlette.types import Receive, Scope, Send
 
+from resolvers.origin import Origin
 from server.graphql import error
 from server.graphql.document import Invalid
 from server.graphql.execution import Execution, Prepared
@@ -20,6 +21,7 @@ from server.graphql.mutations import Mutations
 from server.http import accept
 from server.http.answer import Answer, answer_with, failure, not_asked, refusal
 from server.http.departure import Departure
+from server.http.origin import origin_of
 from server.http.request import Gone, Head, Refused, linked, posted
 
 
@@ -56,20 +58,20 @@ class GraphQL:
             prepared = self._execution.prepare(asked, lambda: self._named(head))
         except Invalid as invalid:
             return refusal(error.of_request(invalid.errors, invalid.code), media)
-        operation = prepared.operation
+        operation, origin = prepared.operation, origin_of(scope)
         if operation.type is OperationType.QUERY:
             with Departure(receive):
-                return await self._executed(prepared, head, media)
+                return await self._executed(prepared, head, media, origin)
         if operation.type is OperationType.SUBSCRIPTION:
             raise Refused(400, "Subscriptions are not served by POST and GET.")
         if method != "POST":
             raise Refused(405, "A mutation must be sent by POST.", ((b"allow", b"POST"),))
-        return await asyncio.shield(self._mutations.start(self._executed(prepared, head, media)))
+        return await asyncio.shield(self._mutations.start(self._executed(prepared, head, media, origin)))
 
-    async def _executed(self, prepared: Prepared, head: Head, media: str) -> Answer:
+    async def _executed(self, prepared: Prepared, head: Head, media: str, origin: Origin) -> Answer:
         try:
             who = self._execution.speaks_for(prepared.operation, lambda: self._named(head))
-            result = await self._execution.run(prepared, who)
+            result = await self._execution.run(prepared, who, origin)
             if isinstance(result, list):
                 return refusal(error.of_request(result, "BAD_USER_INPUT"), media)
             return Answer(200, self._execution.encoded(prepared, result))

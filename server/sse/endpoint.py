@@ -13,6 +13,7 @@ from typing import Any
 from graphql import OperationType
 from starlette.types import Receive, Scope, Send
 
+from resolvers.origin import Origin
 from server.connections import Service
 from server.graphql import error
 from server.graphql.asked import Asked
@@ -22,6 +23,7 @@ from server.graphql.payload import encode
 from server.graphql.streams import Rejected, Stream, Streams, Unavailable
 from server.http import accept
 from server.http.answer import Answer, answer_with, failure, not_asked
+from server.http.origin import origin_of
 from server.http.protocol import STREAMING
 from server.http.request import Gone, Head, Refused, linked, posted
 from server.sse.outlet import EventOutlet
@@ -89,7 +91,7 @@ class EventStream:
             scope[STREAMING] = True
             await self._subscription(send, receive, prepared, who, outlet)
         else:
-            await self._result(send, receive, prepared, who, outlet)
+            await self._result(send, receive, prepared, who, outlet, origin_of(scope))
 
     def _who(self, prepared: Prepared, head: Head) -> Any | None:
         try:
@@ -142,12 +144,12 @@ class EventStream:
                 stream.close()
 
     async def _result(
-        self, send: Send, receive: Receive, prepared: Prepared, who: Any | None, outlet: EventOutlet
+        self, send: Send, receive: Receive, prepared: Prepared, who: Any | None, outlet: EventOutlet, origin: Origin
     ) -> None:
         execution = self._service.execution
 
         async def run() -> None:
-            result = await execution.run(prepared, who)
+            result = await execution.run(prepared, who, origin)
             if isinstance(result, list):
                 outlet.error(error.of_request(result, "BAD_USER_INPUT"))
             else:

@@ -18,6 +18,7 @@ from typing import Any
 from graphql import OperationType
 from starlette.types import Receive, Send
 
+from resolvers.origin import UNKNOWN, Origin
 from server import fault
 from server.connections import Service
 from server.graphql import error
@@ -63,8 +64,16 @@ _BEHIND = error.told("Too much waits for your connections: take it, and ask agai
 
 
 class Connection:
-    def __init__(self, service: Service, receive: Receive, send: Send, straight: Straight | None = None) -> None:
+    def __init__(
+        self,
+        service: Service,
+        receive: Receive,
+        send: Send,
+        straight: Straight | None = None,
+        origin: Origin = UNKNOWN,
+    ) -> None:
         self._service = service
+        self._origin = origin
         self._receive = receive
         self._straight = straight
         bounds = service.bounds
@@ -359,7 +368,7 @@ class Connection:
                 if prepared.operation.type is OperationType.QUERY and self._service.is_behind(self._user):
                     operation.error([_BEHIND])
                     return
-                result = await execution.run(prepared, who)
+                result = await execution.run(prepared, who, self._origin)
                 if isinstance(result, list):
                     operation.error(error.of_request(result, "BAD_USER_INPUT"))
                 else:

@@ -9,6 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from server import fault
 from server.connections import Service
+from server.http.origin import origin_of
 from server.websocket.closing import BROKEN, NOT_ACCEPTABLE, TOO_MANY, Close
 from server.websocket.connection import Connection
 from server.websocket.protocol import EXTENSION
@@ -45,6 +46,7 @@ class GraphQLSocket:
             await _close(send, NOT_ACCEPTABLE)
         else:
             straight = scope.get("extensions", {}).get(EXTENSION, {}).get("straight")
+            origin = origin_of(scope)
             await send({"type": "websocket.accept", "subprotocol": PROTOCOL})
             # Whoever has called keeps it as long as the socket is there, with all headers.
             scope.clear()
@@ -52,7 +54,7 @@ class GraphQLSocket:
                 await _close(send, TOO_MANY)
                 return
             try:
-                await Connection(self._service, receive, send, straight).run()
+                await Connection(self._service, receive, send, straight, origin).run()
             finally:
                 self._service.close()
 

@@ -10,6 +10,7 @@ import psycopg
 import strawberry
 from graphql import GraphQLSchema
 
+from resolvers.origin import Origin
 from server.graphql.document import Operation
 from server.graphql.engine import Unauthenticated
 
@@ -220,6 +221,7 @@ class ToyEngine:
         self.journal: list[str] = []
         self.tokens: list[str | None] = []
         self.operations: list[Operation] = []
+        self.origins: list[Origin] = []
         self.begun = asyncio.Event()
         self.go_on = asyncio.Event()
         self.on_open: Exception | None = None
@@ -234,8 +236,9 @@ class ToyEngine:
         return who
 
     @asynccontextmanager
-    async def open(self, who: str | None, operation: Operation) -> AsyncIterator["ToyEngine"]:
+    async def open(self, who: str | None, operation: Operation, origin: Origin) -> AsyncIterator["ToyEngine"]:
         self.tokens.append(who)
+        self.origins.append(origin)
         self.operations.append(operation)
         if self.on_open:
             raise self.on_open
