@@ -214,3 +214,11 @@ delete_memberships_of_user = Statement(
     ),
     nothing,
 )
+
+portals_named: Statement[UUID] = Statement(
+    sa.select(portals.c.id).where(
+        portals.c.workspace_id == uuid("workspace_id"),
+        sa.or_(portals.c.name_key == text("name_key"), portals.c.id == uuid("id")),
+    ),
+    scalar,
+)

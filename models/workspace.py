@@ -5,10 +5,11 @@ from typing import NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 from sqlmodel import Field, SQLModel
 
 from models.column import string, timestamp
-from models.statement import Statement, nothing, table, text, uuid
+from models.statement import Statement, nothing, scalar, table, text, uuid
 
 
 class Workspace(SQLModel, table=True):
@@ -35,7 +36,22 @@ class WorkspaceRow(NamedTuple):
 
 workspaces = table(Workspace)
 
-insert_workspace = Statement(sa.insert(workspaces).values(id=uuid("id"), name=text("name"), slug=text("slug")), nothing)
+insert_workspace: Statement[UUID] = Statement(
+    postgresql.insert(workspaces)
+    .values(id=uuid("id"), name=text("name"), slug=text("slug"))
+    .on_conflict_do_nothing(constraint="workspace_slug")
+    .returning(workspaces.c.id),
+    scalar,
+)
+URLS = ("invitation_url", "sign_in_url", "reset_url", "room_url")
+set_urls = Statement(
+    sa.update(workspaces).where(workspaces.c.id == uuid("workspace_id")).values({name: text(name) for name in URLS}),
+    nothing,
+)
+urls = Statement(
+    sa.select(*(workspaces.c[name] for name in URLS)).where(workspaces.c.id == uuid("workspace_id")),
+    lambda *found: dict(zip(URLS, found, strict=True)),
+)
 workspace_by_slug = Statement(
     sa.select(workspaces.c.id, workspaces.c.name, workspaces.c.slug).where(workspaces.c.slug == text("slug")),
     WorkspaceRow,

@@ -3,13 +3,13 @@
 from uuid import UUID
 
 from models import user as users
-from models.audit import Action
+from models.audit import Action, Actor
 from models.event import EventKind
 from models.link import LinkPurpose
 from models.session import SessionMethod
 from models.user import UserStatus
 from resolvers.door import signed_in_still, still_signed_in
-from resolvers.errors import Code, ParleyError, Refused
+from resolvers.errors import Code, NotFound, ParleyError, Refused
 from resolvers.link import end_links, read, spend
 from resolvers.operation import Transaction, operate
 from resolvers.origin import Origin
@@ -74,7 +74,21 @@ async def reset_password(process: Process, origin: Origin, token: str, password:
     return await operate(process, workspace_id, reset, origin)
 
 
-async def _set(transaction: Transaction, user_id: UUID, hashed: str, but: UUID | None = None) -> None:
+async def set_password(transaction: Transaction, user_id: UUID, hashed: str) -> None:
+    """Set somebody's password, and end their sign-ins. For the command line.
+
+    Raises:
+        NotFound: nobody of the workspace.
+    """
+    user = await users.lock_user.first(transaction.connection, workspace_id=transaction.workspace_id, user_id=user_id)
+    if user is None:
+        raise NotFound("user_id")
+    await _set(transaction, user_id, hashed, by=Actor.OPERATOR)
+
+
+async def _set(
+    transaction: Transaction, user_id: UUID, hashed: str, *, but: UUID | None = None, by: Actor = Actor.USER
+) -> None:
     """Whoever knew the old password, or holds a link that was sent before, is out."""
     await users.set_password.send(
         transaction.connection, workspace_id=transaction.workspace_id, user_id=user_id, password_hash=hashed
@@ -82,7 +96,8 @@ async def _set(transaction: Transaction, user_id: UUID, hashed: str, but: UUID |
     await end_links(transaction, user_id)
     ended = await end_all(transaction, user_id, but=but)
     transaction.record(EventKind.USER_UPDATED, user_id=user_id)
-    transaction.audit(Action.PASSWORD_CHANGED, actor_id=user_id, user_id=user_id, ended=ended, by_link=but is None)
+    actor_id = user_id if by is Actor.USER else None
+    transaction.audit(Action.PASSWORD_CHANGED, actor_id=actor_id, by=by, user_id=user_id, ended=ended)
 
 
 def _not_the_password() -> Refused:

@@ -13,7 +13,7 @@ from resolvers.door import still_signed_in
 from resolvers.errors import Malformed, NotFound
 from resolvers.operation import Transaction
 from resolvers.page import NamePage
-from resolvers.text import folded, portal_name
+from resolvers.text import NAME_LIMIT, folded, portal_name
 from resolvers.viewer import Viewer, internal_only
 
 
@@ -67,6 +67,15 @@ async def client_counts(connection: Connection, viewer: Viewer, portal_ids: Sequ
 async def portals_of_users(connection: Connection, viewer: Viewer, user_ids: Sequence[UUID]) -> list[ClientsPortal]:
     """The portals of each of these users, by name. For internal viewers only: the field's mark says so."""
     return await portals.portals_of_users.all(connection, workspace_id=viewer.workspace_id, user_ids=list(user_ids))
+
+
+async def portals_named(
+    connection: Connection, workspace_id: UUID, name: str, portal_id: UUID | None = None
+) -> list[UUID]:
+    """The portals of a name, or of an id. For the command line: it asks for no viewer."""
+    return await portals.portals_named.all(
+        connection, workspace_id=workspace_id, name_key=folded(name.strip()[:NAME_LIMIT]), id=portal_id
+    )
 
 
 async def create_portal(transaction: Transaction, viewer: Viewer, name: str) -> UUID:

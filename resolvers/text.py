@@ -59,6 +59,17 @@ def room_name(given: str) -> Name:
     return _name(given, "Give the room a name.")
 
 
+def workspace_name(given: str) -> Name:
+    """
+    Raises:
+        Refused: INVALID, BLANK or TOO_LONG at `name`.
+    """
+    name = _name(given, "Give the workspace a name.")
+    if any(character in BIDI_CONTROLS for character in name):
+        raise Refused(Code.INVALID, "A name has no characters that change the direction of text.", "name")
+    return name
+
+
 def portal_name(given: str) -> Name:
     """
     Raises:

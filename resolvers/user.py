@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from models import user as users
-from models.audit import Action
+from models.audit import Action, Actor
 from models.connection import Connection
 from models.event import EventKind
 from models.ids import new_id
 from models.person import known_authors
 from models.user import UserKind, UserRow, UserStatus
 from resolvers.door import still_signed_in
-from resolvers.errors import Malformed
+from resolvers.errors import Code, Malformed, Refused
 from resolvers.operation import Transaction
-from resolvers.text import address_key, folded, known_time_zone, person_name, search_key
+from resolvers.text import address_key, email_address, folded, known_time_zone, person_name, search_key
 from resolvers.viewer import Viewer
 
 
@@ -33,6 +33,12 @@ async def visible_users(connection: Connection, viewer: Viewer, ids: Sequence[UU
 async def authors(connection: Connection, viewer: Viewer, ids: Sequence[UUID]) -> list[UserRow]:
     """Users whom the viewer has met already, in a row that they may read."""
     return await users.users_by_id.all(connection, workspace_id=viewer.workspace_id, ids=list(ids))
+
+
+async def status_of(connection: Connection, workspace_id: UUID, user_id: UUID) -> str | None:
+    """Where an account stands; None where there is none. For the command line: it asks for no viewer."""
+    found = await users.users_by_id.all(connection, workspace_id=workspace_id, ids=[user_id])
+    return found[0].status if found else None
 
 
 async def users_page(
@@ -122,6 +128,23 @@ async def update_profile(
             time_zone=changed.time_zone != user.time_zone,
         )
     return changed
+
+
+async def create_account(
+    transaction: Transaction, *, kind: UserKind, name: str, email: str, password_hash: str | None
+) -> UUID:
+    """Make an ACTIVE account without an invitation. For the command line.
+
+    Raises:
+        Refused: what is wrong with the name or the address; ALREADY_EXISTS at `email`.
+    """
+    made = await create_user(
+        transaction, kind=kind, name=person_name(name), email=email_address(email), password_hash=password_hash
+    )
+    if made is None:
+        raise Refused(Code.ALREADY_EXISTS, "This address has an account already.", "email")
+    transaction.audit(Action.USER_CREATED, actor_id=None, by=Actor.OPERATOR, user_id=made, kind=kind.value)
+    return made
 
 
 async def create_user(

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from server.commands import portal, user, workspace
 from server.embedded import EmbeddedError
 from server.settings import Settings, SettingsError, load, unknown_variables
 
@@ -23,6 +24,9 @@ app = typer.Typer(
 )
 schema = typer.Typer(help="The GraphQL schema.", no_args_is_help=True)
 app.add_typer(schema, name="schema")
+app.add_typer(workspace.app, name="workspace")
+app.add_typer(user.app, name="user")
+app.add_typer(portal.app, name="portal")
 
 
 def main() -> None:
