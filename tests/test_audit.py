@@ -20,7 +20,8 @@ import pytest
 
 from models.audit import Action, Actor
 from models.ids import new_id
-from resolvers import audit
+from models.link import LinkPurpose
+from resolvers import audit, link
 from resolvers.account import activate_user, deactivate_user
 from resolvers.audit import Wanted
 from resolvers.operation import Transaction, operate
@@ -35,10 +36,12 @@ from server.explain.hot import audit_log
 from server.graphql.execution import Execution
 from server.http.app import build_app
 from server.settings import Settings, SettingsError
-from tests.cast import NORTHWIND, PASSWORD, Person
+from tests.cast import NORTHWIND, PASSWORD, Person, link_of
 from tests.conftest import ORIGIN, make_pool, make_process
+from tests.ledger import key
 from tests.races import viewer_of
 
+RESOLVERS = Path(__file__).parent.parent / "resolvers"
 PAGE = (Path(__file__).parent.parent / "docs" / "audit.md").read_text()
 BROWSER = Origin("203.0.113.9", "A browser")
 DRIVES = "\x1b[2J\u202egnp.exe\u2066\x07\r\n\x9b31m\\"
@@ -138,10 +141,10 @@ class TestUnderARoleOfItsOwn:
     async def test_the_application_does_all_that_it_does(
         self, apart: str, process: Process, ada: Person, ben: Person, cleo: Person
     ) -> None:
-        async with api(apart) as (_, client):
+        async with api(apart) as (own, client):
             for person in (ada, ben, cleo):
                 person.client = client
-            await use(ada, ben, cleo)
+            await use(own, ada, ben, cleo)
         found = {entry.action for entry in await read(process, ada)}
         assert {"USER_DEACTIVATED", "USER_ACTIVATED", "SIGN_IN_ENDED"} <= found
 
@@ -180,22 +183,60 @@ class TestUnderARoleOfItsOwn:
                 connection.execute("DELETE FROM audit")
 
 
-SECRETS = ["parley-test", "Lake house", "Lake villa", "Secret words", "Other words", "Ada", "Ben", "Cleo", "firm.test"]
+SECRETS = ["parley-test", "Lake house", "Lake villa", "Secret words", "Other words", "Lake portal", "Hill portal"]
+SECRETS += ["Ada", "Ben", "Benjamin", "Cleo", "Nora", "Otto", "Pia", "firm.test", "client.test"]
 
 
-async def use(ada: Person, ben: Person, cleo: Person) -> list[str]:
+async def use(process: Process, ada: Person, ben: Person, cleo: Person) -> list[str]:
     """Everything that can be done, with words that the log must not have; and the tokens that came of it."""
-    tokens = []
+    return [
+        *await come_and_go(process, ada, ben, cleo),
+        *await follow_links(process, ada, ben),
+        *await administer(process, ada, ben, cleo),
+    ]
+
+
+async def follow_links(process: Process, ada: Person, ben: Person) -> list[str]:
+    """Invitations, links, passwords and profiles."""
+    portal = (await ada.done("createPortal", {"name": "Lake portal"}, "portal { id }"))["portal"]["id"]
+    await ada.done("renamePortal", {"portalId": portal, "name": "Hill portal"})
+    clients = {}
+    for name in ("Nora", "Otto"):
+        invited = {"portalId": portal, "email": f"{name}@client.test", "name": name}
+        clients[name] = (await ada.done("inviteClient", invited, "user { id }"))["user"]["id"]
+    await ada.done("inviteTeammate", {"email": "pia@firm.test", "name": "Pia"})
+    await ada.done("cancelInvitation", {"userId": clients["Otto"]})
+    tokens = [
+        await link_of(process, ada.workspace_id, user_id, purpose)
+        for user_id, purpose in (
+            (key(clients["Nora"]), LinkPurpose.INVITATION),
+            (ben.user_id, LinkPurpose.SIGN_IN),
+            (ben.user_id, LinkPurpose.RESET),
+        )
+    ]
     select = "session { accessToken refreshToken }"
-    for person in (ada, ben, cleo):
-        person.token = None
-        credentials = {"email": person.member.email, "password": PASSWORD}
-        await person.refused("signIn", {**credentials, "password": "Secret words"})
-        given = (await person.done("signIn", credentials, select))["session"]
-        tokens += given.values()
-        given = (await person.done("refreshSession", {"refreshToken": given["refreshToken"]}, select))["session"]
-        tokens += given.values()
-        person.token = given["accessToken"]
+    given = {"acceptInvitation": {"password": "Secret words 1"}, "resetPassword": {"password": "Secret words 2"}}
+    for mutation, token in zip(("acceptInvitation", "signInWithToken", "resetPassword"), tuple(tokens), strict=True):
+        done = await ben.done(mutation, {"token": token, **given.get(mutation, {})}, select)
+        tokens += done["session"].values()
+    ben.token = tokens[-2]
+    await ben.done("changePassword", {"currentPassword": "Secret words 2", "newPassword": "Secret words 3"})
+    await ben.done("updateProfile", {"name": "Benjamin"})
+    await ada.done("removeClientFromPortal", {"portalId": portal, "userId": clients["Nora"]})
+    room = await ada.make_room(name="Lake house")
+    await ada.done("linkRoomToPortal", {"roomId": room, "portalId": portal})
+    for mutation in ("requestSignInLink", "requestPasswordReset"):
+        await ben.done(mutation, {"email": ada.member.email})
+    async with process.pool.connection() as connection:
+        cursor = await connection.execute("SELECT id FROM link_request")
+        requests = [request_id for (request_id,) in await cursor.fetchall()]
+    for request_id in requests:
+        await link.answer_request(process, request_id)
+    return tokens
+
+
+async def administer(process: Process, ada: Person, ben: Person, cleo: Person) -> list[str]:
+    """Rooms and accounts."""
     room = await ada.make_room(ben, cleo, name="Lake house", idempotencyKey="Secret words")
     await ada.done("renameRoom", {"roomId": room, "name": "Lake villa"})
     sent = await cleo.send(room, "Secret words")
@@ -212,13 +253,37 @@ async def use(ada: Person, ben: Person, cleo: Person) -> list[str]:
     await ada.done("deactivateUser", {"userId": cleo.id})
     await ada.done("activateUser", {"userId": cleo.id})
     await ben.do("signOut")
+    return []
+
+
+async def come_and_go(process: Process, ada: Person, ben: Person, cleo: Person) -> list[str]:
+    """Sign-ins, with one whose refresh token is replayed."""
+    tokens = []
+    select = "session { accessToken refreshToken }"
+    for person in (ada, ben, cleo):
+        person.token = None
+        credentials = {"email": person.member.email, "password": PASSWORD}
+        await person.refused("signIn", {**credentials, "password": "Secret words"})
+        given = (await person.done("signIn", credentials, select))["session"]
+        tokens += given.values()
+        given = (await person.done("refreshSession", {"refreshToken": given["refreshToken"]}, select))["session"]
+        tokens += given.values()
+        person.token = given["accessToken"]
+    select_sign_in = "session { refreshToken } viewer { id }"
+    credentials = {"email": ada.member.email, "password": PASSWORD}
+    first = (await ada.done("signIn", credentials, select_sign_in))["session"]["refreshToken"]
+    tokens.append(first)
+    for _ in range(2):
+        await ada.do("refreshSession", {"refreshToken": first})
+        async with process.pool.connection() as connection:
+            await connection.execute("UPDATE session SET refreshed_at = refreshed_at - interval '1 minute'")
     return tokens
 
 
 async def test_no_entry_holds_a_secret_a_name_or_a_text(
     process: Process, ada: Person, ben: Person, cleo: Person
 ) -> None:
-    tokens = await use(ada, ben, cleo)
+    tokens = await use(process, ada, ben, cleo)
     async with process.pool.connection() as connection:
         cursor = await connection.execute("SELECT row_to_json(audit)::text FROM audit")
         written = [str(entry) for (entry,) in await cursor.fetchall()]
@@ -226,7 +291,9 @@ async def test_no_entry_holds_a_secret_a_name_or_a_text(
             "SELECT password_hash FROM \"user\" UNION SELECT encode(refresh_hash, 'hex') FROM session"
         )
         hashes = [value for (value,) in await cursor.fetchall() if value]
-    assert written
+    # Whoever records something new does it above, too.
+    named = {action for path in RESOLVERS.glob("*.py") for action in re.findall(r"Action\.([A-Z_]+)", path.read_text())}
+    assert {json.loads(entry)["action"] for entry in written} == named
     kept = "\n".join(written)
     # Whole words: ids are hexadecimal, and so hold "ada" now and then.
     found = [word for word in [*SECRETS, *tokens, *hashes] if re.search(rf"\b{re.escape(word)}\b", kept, re.I)]
