@@ -19,6 +19,7 @@ from psycopg import sql
 from models.event import EventKind
 from models.ids import new_id, new_ids
 from models.message import MessageSource
+from models.session import SessionMethod
 from models.user import UserKind, UserStatus
 from resolvers.password import hash_password
 from resolvers.text import folded
@@ -89,6 +90,8 @@ class Chronicle:
             "session",
             id=new_id(),
             user_id=user_id,
+            method=SessionMethod.PASSWORD.value,
+            family_hash=secrets.token_bytes(32),
             refresh_hash=secrets.token_bytes(32),
             created_at=self.now,
             # From today on: in what this tells, the time is long past.
