@@ -15,6 +15,7 @@ from models.user import UserKind
 from resolvers.process import Pool
 from server import demo
 from server.demo import large, northwind
+from server.demo.chronicle import TABLES
 from server.embedded.postgres import EmbeddedPostgres
 from server.settings import Settings, SettingsError
 from tests.cast import Member, Person
@@ -50,7 +51,7 @@ def rows(settings: Settings, query: str) -> list[tuple[Any, ...]]:
 
 
 def everything(settings: Settings) -> list[tuple[Any, ...]]:
-    tables = ("workspace", "line", "user", "session", "room", "participant", "message", "read_mark", "event")
+    tables = TABLES
     return rows(settings, " UNION ALL ".join(f"SELECT '{each}', t::text FROM \"{each}\" t" for each in tables))
 
 
@@ -60,6 +61,44 @@ def test_a_second_time_changes_nothing_and_is_quick(settings: Settings) -> None:
     began = monotonic()
     demo.main(settings)
     assert monotonic() - began < 1
+    assert sorted(everything(settings)) == sorted(first)
+
+
+CLIENTS = """
+SELECT portal.name, email FROM portal JOIN portal_client c ON c.portal_id = portal.id JOIN "user" u ON u.id = c.user_id
+"""
+LINKED = "SELECT portal.name, room.name FROM portal JOIN room ON portal_id = portal.id"
+
+
+def test_each_of_its_clients_has_a_portal_with_rooms(settings: Settings) -> None:
+    demo.main(settings)
+    assert sorted(rows(settings, CLIENTS)) == [
+        ("Harbor Bakery", "dan@client.test"),
+        ("Marchetti Family", "cleo@client.test"),
+    ]
+    assert sorted(rows(settings, LINKED)) == [
+        ("Harbor Bakery", "Shop front"),
+        ("Marchetti Family", "Garden house"),
+        ("Marchetti Family", "Survey of the plot"),
+    ]
+
+
+def test_a_firm_that_was_told_before_there_were_portals_is_given_them_once(settings: Settings) -> None:
+    demo.main(settings)
+    told = sorted(rows(settings, CLIENTS)), sorted(rows(settings, LINKED))
+    with psycopg.connect(settings.database_address) as connection:
+        connection.execute("UPDATE room SET portal_id = NULL")
+        connection.execute("DELETE FROM portal_client")
+        connection.execute("DELETE FROM portal")
+    before = rows(settings, "SELECT max(position) FROM event GROUP BY workspace_id ORDER BY 1")
+    demo.main(settings)
+    assert (sorted(rows(settings, CLIENTS)), sorted(rows(settings, LINKED))) == told
+    # Whoever looks on learns of it.
+    after = rows(settings, "SELECT max(position) FROM event GROUP BY workspace_id ORDER BY 1")
+    assert [now - then for (now,), (then,) in zip(after, before, strict=True)] == [0, 3]
+    assert {law: rows(settings, broken) for law, broken in LAWS.items()} == {law: [] for law in LAWS}
+    first = everything(settings)
+    demo.main(settings)
     assert sorted(everything(settings)) == sorted(first)
 
 

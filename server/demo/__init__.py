@@ -1,7 +1,7 @@
 """Demo data: two small firms to try Parley with and, on request, a large one to measure it with.
 
 Each workspace is written in one transaction: it is there whole, or not at all. Where it is there already, nothing
-changes.
+changes, but that a firm told before there were portals is given them.
 """
 
 import sys
@@ -32,10 +32,12 @@ def main(settings: Settings, messages: int | None = None, out: TextIO = sys.stdo
 
 
 def _fill_small(connection: psycopg.Connection) -> None:
-    there = slugs(connection)
-    if {NORTHWIND, OTHER} <= there:
-        return
     from server.demo import northwind, other_office
+
+    if {NORTHWIND, OTHER} <= slugs(connection):
+        with connection.transaction():
+            northwind.add_portals(connection, NORTHWIND)
+        return
     from server.demo.chronicle import Chronicle, hashed
 
     password_hash = hashed(PASSWORD)
@@ -45,6 +47,8 @@ def _fill_small(connection: psycopg.Connection) -> None:
             if chronicle is not None:
                 firm.tell(chronicle, password_hash)
                 chronicle.write()
+            if firm is northwind:
+                northwind.add_portals(connection, slug)
 
 
 def _fill_large(connection: psycopg.Connection, messages: int, out: TextIO) -> None:

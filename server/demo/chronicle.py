@@ -25,7 +25,10 @@ from resolvers.password import hash_password
 from resolvers.text import folded
 
 # Parents before those that refer to them.
-TABLES = ("workspace", "line", "user", "session", "room", "participant", "message", "read_mark", "event")
+TABLES = (
+    *("workspace", "line", "user", "session", "portal", "portal_client", "room", "participant", "message"),
+    *("read_mark", "event"),
+)
 SESSION_DAYS = 30
 
 Row = dict[str, Any]
@@ -98,9 +101,25 @@ class Chronicle:
             expires_at=datetime.now(UTC) + timedelta(days=SESSION_DAYS),
         )
 
-    def room(self, name: str, creator: UUID, others: Sequence[UUID]) -> Room:
+    def portal(self, name: str, clients: Sequence[UUID]) -> UUID:
+        """It has no event: nobody follows portals."""
+        portal_id = new_id()
+        self._put("portal", id=portal_id, name=name, name_key=folded(name), created_at=self.now)
+        for user_id in clients:
+            self._put("portal_client", portal_id=portal_id, user_id=user_id, added_at=self.now)
+        return portal_id
+
+    def room(self, name: str, creator: UUID, others: Sequence[UUID], portal: UUID | None = None) -> Room:
         room = Room(new_id(), [creator, *others])
-        self._put("room", id=room.id, name=name, name_key=folded(name), created_by=creator, created_at=self.now)
+        self._put(
+            "room",
+            id=room.id,
+            name=name,
+            name_key=folded(name),
+            created_by=creator,
+            created_at=self.now,
+            portal_id=portal,
+        )
         self._tell(EventKind.ROOM_CREATED, room_id=room.id, user_id=creator)
         for user_id, participant_id in zip(room.people, new_ids(len(room.people)), strict=True):
             self._put(

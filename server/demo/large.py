@@ -1,4 +1,5 @@
-"""A firm that is larger than most, to measure Parley with: one long room, one crowded room, and many others.
+"""A firm that is larger than most, to measure Parley with: one long room, one crowded room, and many others; and one
+portal with all clients and half of the rooms, and many small ones.
 
 Messages of all rooms are told in one order of time, so that a room's history lies scattered over the table, as in
 life.
@@ -23,6 +24,7 @@ INTERNAL = "lena@large.test"
 CLIENT = "carl@large.test"
 
 LONG_ROOM_SHARE = 10  # every tenth message of all
+PORTAL_SHARE = 2  # users to a portal
 CHUNK = 10_000
 DAYS = 365
 
@@ -99,6 +101,9 @@ def _rooms(firm: Chronicle, password_hash: str, size: Size, chance: random.Rando
     for user_id in internal + clients:
         firm.session(user_id)
     lena, carl = internal[0], clients[0]
+    count = max(2, size.users // PORTAL_SHARE)
+    small = [firm.portal(f"Client {number}", clients[number :: count - 1]) for number in range(count - 1)]
+    crowded = firm.portal("Everybody", clients)
     rooms = [
         firm.room("The long talk", lena, [carl, *internal[1:4], *clients[1:8]]),
         firm.room("Everybody", lena, [carl, *internal[1:], *clients[1:]]),
@@ -106,7 +111,8 @@ def _rooms(firm: Chronicle, password_hash: str, size: Size, chance: random.Rando
     for number in range(2, size.rooms):
         others = chance.sample(internal[1:], min(2, len(internal) - 1)) + chance.sample(clients[1:], 4)
         carls = [carl] if number % 5 == 0 else []
-        rooms.append(firm.room(f"{chance.choice(SUBJECTS)} {number}", lena, carls + others))
+        portal = crowded if number % 2 == 0 else small[number // 2 % len(small)]
+        rooms.append(firm.room(f"{chance.choice(SUBJECTS)} {number}", lena, carls + others, portal))
     return rooms
 
 

@@ -1,11 +1,24 @@
-"""Northwind Studio: a small firm of architects, two of its people and two of its clients."""
+"""Northwind Studio: a small firm of architects, two of its people and two of its clients, each in a portal."""
 
+import secrets
+
+import psycopg
+
+from models.event import EventKind
+from models.ids import new_id
 from models.user import UserKind
+from resolvers.text import folded
 from server.demo.chronicle import Chronicle
 from server.demo.moment import minutes_ago, on
 
 NAME = "Northwind Studio"
 BEGAN = on(30, "08:00")
+
+# By name: whose it is, and which rooms are linked to it.
+PORTALS = {
+    "Harbor Bakery": ("dan@client.test", ["Shop front"]),
+    "Marchetti Family": ("cleo@client.test", ["Garden house", "Survey of the plot"]),
+}
 
 
 def tell(firm: Chronicle, password_hash: str) -> None:
@@ -138,3 +151,45 @@ def tell(firm: Chronicle, password_hash: str) -> None:
     firm.say(studio, ben, "Read it, it is good. One word on page two: 'timber', not 'lumber'.", answers=3)
     firm.at(minutes_ago(10))
     firm.say(fair, ada, "Wonderful, thank you both. I will send round a plan for the day next week.")
+
+
+def add_portals(connection: psycopg.Connection, slug: str) -> None:
+    """Give the firm its portals where it has none: also where it was told before there were any, and whatever has
+    become of its rooms since. The caller's transaction."""
+    found = connection.execute(
+        "SELECT workspace.id, workspace.created_at FROM workspace JOIN line ON workspace_id = workspace.id "
+        "WHERE slug = %s AND NOT EXISTS (SELECT FROM portal WHERE workspace_id = workspace.id)",
+        [slug],
+    ).fetchone()
+    if found is None:
+        return
+    here, began = found
+    # Who adds them just now is waited for.
+    connection.execute("SELECT FROM line WHERE workspace_id = %s FOR NO KEY UPDATE", [here])
+    if connection.execute("SELECT FROM portal WHERE workspace_id = %s LIMIT 1", [here]).fetchone():
+        return
+    for name, (email, rooms) in PORTALS.items():
+        portal = new_id()
+        connection.execute(
+            "INSERT INTO portal (workspace_id, id, name, name_key, created_at) VALUES (%s, %s, %s, %s, %s)",
+            [here, portal, name, folded(name), began],
+        )
+        connection.execute(
+            "INSERT INTO portal_client (workspace_id, portal_id, user_id, added_at) "
+            'SELECT workspace_id, %s, id, %s FROM "user" WHERE workspace_id = %s AND email_key = %s',
+            [portal, began, here, email],
+        )
+        linked = connection.execute(
+            "UPDATE room SET portal_id = %s WHERE workspace_id = %s AND name = ANY (%s) RETURNING id",
+            [portal, here, rooms],
+        ).fetchall()
+        for (room,) in linked:
+            connection.execute(
+                "INSERT INTO event (workspace_id, position, stamp, kind, room_id) "
+                "SELECT %s, max(position) + 1, %s, %s, %s FROM event WHERE workspace_id = %s",
+                [here, _stamp(), EventKind.ROOM_MANAGER_CHANGED.value, room, here],
+            )
+
+
+def _stamp() -> int:
+    return int.from_bytes(secrets.token_bytes(8), "big", signed=True)
