@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from models import audit, event, message, participant, person, read_mark, room, seat, session, user
+from models import audit, event, message, participant, person, portal, read_mark, room, seat, session, user
 from models.statement import Statement
 from server.explain.plan import Promise
 from server.explain.sample import Sample
@@ -33,6 +33,7 @@ def hot_queries(sample: Sample) -> Iterator[Hot]:
     yield from _rooms(sample)
     yield from _unread(sample)
     yield from _people(sample)
+    yield from _portals(sample)
     yield from _sending(sample)
     yield from _live(sample)
     yield from _retention(sample)
@@ -185,6 +186,68 @@ def _people(at: Sample) -> Iterator[Hot]:
         Promise(at.users, sorted_rows=at.users),
     )
     yield Hot("users, how many", user.users_count(**plain), here(at), Promise(at.users))
+
+
+def _portals(at: Sample) -> Iterator[Hot]:
+    # A firm has few: so many are rightly read whole, and put in order.
+    by_name = Promise(LIMIT + 1, sorted_rows=200)
+    # All rooms of the portal are put in order, also those that the viewer is not in are looked at.
+    by_rooms = Promise(4 * at.linked, sorted_rows=at.linked, index_only=("message",))
+    some = at.portal_ids[len(at.portal_ids) // 2] if at.portal_ids else at.portal
+    for name, bounds in (("first page", FIRST), ("next page", LATER), ("page before", EARLIER)):
+        edges = {} if bounds is FIRST else {"after": some, "before": some}
+        yield Hot(f"portals, {name}", portal.portals_page(**bounds), here(at, limit=LIMIT, **edges), by_name)
+        # All clients of the portal are put in order.
+        edges = {} if bounds is FIRST else {"after": at.user_ids[0], "before": at.user_ids[0]}
+        yield Hot(
+            f"clients of the largest portal, {name}",
+            portal.clients_pages(**bounds),
+            here(at, portal_ids=[at.portal], limit=LIMIT, **edges),
+            Promise(at.users + at.clients, sorted_rows=at.clients),
+        )
+        time, last = at.room_cursor
+        edges = {
+            f"{edge}_{part}": value for edge in ("after", "before") for part, value in (("time", time), ("id", last))
+        }
+        yield Hot(
+            f"rooms of the largest portal, {name}",
+            room.rooms_of_portals(**bounds),
+            seen(at, portal_ids=[at.portal], limit=LIMIT, **edges),
+            by_rooms,
+        )
+    page = here(at, portal_ids=at.portal_ids)
+    yield Hot(
+        "clients of a page of portals",
+        portal.clients_pages(**FIRST),
+        page | {"limit": 11},
+        Promise(2 * at.users, sorted_rows=at.users),
+    )
+    yield Hot("clients of a page of portals, how many", portal.client_counts, page, Promise(at.users))
+    yield Hot(
+        "rooms of a page of portals",
+        room.rooms_of_portals(**FIRST),
+        page | seen(at, limit=11),
+        by_rooms,
+    )
+    yield Hot(
+        "rooms of a page of portals, how many",
+        room.room_counts_of_portals,
+        page | seen(at),
+        Promise(2 * at.linked, sorted_rows=at.linked),
+    )
+    yield Hot(
+        "portals of a page of users",
+        portal.portals_of_users,
+        here(at, user_ids=at.user_ids),
+        Promise(5 * len(at.user_ids), sorted_rows=3 * len(at.user_ids)),
+    )
+    yield Hot("how many portals", portal.portals_count, here(at), Promise(at.users))
+    yield Hot(
+        "rooms, of a portal",
+        room.rooms_page(archived=False, query=False, portal=True, **FIRST),
+        seen(at, portal_id=at.portal, limit=LIMIT),
+        by_rooms,
+    )
 
 
 def _sending(at: Sample) -> Iterator[Hot]:

@@ -19,7 +19,8 @@ class Person:
 @dataclass(frozen=True, slots=True)
 class Sample:
     """`long`: the room with the most messages; `crowded`: the one with the most participants; `internal` and `client`:
-    those in the most rooms; `behind`: whoever has most to read in the long room; `position`: the middle of the line."""
+    those in the most rooms; `behind`: whoever has most to read in the long room; `position`: the middle of the line;
+    `portal`: the one with the most clients, `portal_ids`: a page of them, `linked`: the rooms of any."""
 
     workspace: str
     workspace_id: UUID
@@ -39,6 +40,10 @@ class Sample:
     rooms: list[UUID]
     last_sequences: list[int]
     room_cursor: tuple[Any, UUID]
+    portal: UUID
+    portal_ids: list[UUID]
+    clients: int
+    linked: int
 
     def __str__(self) -> str:
         return (
@@ -80,6 +85,11 @@ class Sample:
         if None in people.values():
             return None
         internal, client = (Person(*people[kind]) for kind in ("INTERNAL", "CLIENT"))
+        # A firm without portals is asked for one that is not there.
+        portal, clients = first(
+            "SELECT portal_id, count(*) FROM portal_client WHERE workspace_id = %s GROUP BY 1 ORDER BY 2 DESC LIMIT 1",
+            here,
+        ) or (here, 0)
         rooms = connection.execute(
             "SELECT p.room_id, max(m.sequence) FROM participant p JOIN message m USING (workspace_id, room_id) "
             "WHERE p.workspace_id = %s AND p.user_id = %s GROUP BY 1 ORDER BY 2 DESC LIMIT %s",
@@ -128,4 +138,10 @@ class Sample:
                 here,
                 rooms[-1][0],
             ),
+            portal=portal,
+            portal_ids=column(
+                "SELECT id FROM portal WHERE workspace_id = %s ORDER BY name_key, id LIMIT %s", here, PAGE
+            ),
+            clients=clients,
+            linked=first("SELECT count(*) FROM room WHERE workspace_id = %s AND portal_id IS NOT NULL", here)[0],
         )
