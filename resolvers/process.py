@@ -7,6 +7,7 @@ from uuid import UUID
 from psycopg_pool import AsyncConnectionPool
 
 from models.connection import Connection
+from resolvers.limit import Limiter
 from resolvers.sealing import Sealer
 
 Pool = AsyncConnectionPool[Connection]
@@ -24,6 +25,7 @@ class Process:
     queue: Queue
     publish: Publish
     marks_moved: MarksMoved
+    limiter: Limiter
     cursors: Sealer
     token_key: bytes
     access_token_seconds: int

@@ -17,6 +17,7 @@ from models.ids import new_id
 from models.link import LinkPurpose
 from models.session import SessionMethod, SignInRow
 from models.user import Account, UserKind, UserRow, UserStatus
+from resolvers import limit
 from resolvers import link as links
 from resolvers.door import still_signed_in
 from resolvers.errors import Code, NotFound, Refused, SignInEnded, Unauthenticated
@@ -95,8 +96,13 @@ async def sign_in(process: Process, origin: Origin, email: str, password: str, w
     is known nor in how many firms.
 
     Raises:
-        Refused: INVALID_CREDENTIALS.
+        Refused: INVALID_CREDENTIALS, or RATE_LIMITED before anything is looked up.
     """
+    async with limit.trying_password(process.limiter, origin, email):
+        return await _sign_in(process, origin, email, password, workspace)
+
+
+async def _sign_in(process: Process, origin: Origin, email: str, password: str, workspace: str | None) -> SignedIn:
     began = time.monotonic()
     candidates = await _candidates(process, email, workspace)
     matching = [account for account in candidates if await verify_password(password, account.password_hash)]
@@ -134,19 +140,20 @@ async def refresh(process: Process, origin: Origin, given: str) -> SignedIn:
     two hands, of which one has stolen it: the sign-in ends (RFC 9700, section 4.14.2).
 
     Raises:
-        Refused: INVALID_CREDENTIALS, or EXPIRED when the sign-in's time has run out.
+        Refused: INVALID_CREDENTIALS, EXPIRED when the sign-in's time has run out, or RATE_LIMITED.
     """
-    token = read_refresh_token(given)
-    if token is None:
-        raise _not_a_sign_in()
-    renewed = await operate(process, token.workspace_id, lambda transaction: _renew(transaction, token), origin)
-    if renewed is None:
-        raise Refused(
-            Code.INVALID_CREDENTIALS,
-            "This refresh token was used before, so the sign-in has been ended. Sign in again.",
-            "refresh_token",
-        )
-    return renewed
+    async with limit.bearing_token(process.limiter, origin):
+        token = read_refresh_token(given)
+        if token is None:
+            raise _not_a_sign_in()
+        renewed = await operate(process, token.workspace_id, lambda transaction: _renew(transaction, token), origin)
+        if renewed is None:
+            raise Refused(
+                Code.INVALID_CREDENTIALS,
+                "This refresh token was used before, so the sign-in has been ended. Sign in again.",
+                "refresh_token",
+            )
+        return renewed
 
 
 async def sign_out(transaction: Transaction, viewer: Viewer) -> None:

@@ -17,7 +17,7 @@ from server.graphql.execution import Execution
 from server.http.app import build_app
 from server.http.health import NotReady
 from server.hub.hub import Hub
-from server.process import make_pool, make_process
+from server.process import make_limiter, make_pool, make_process
 from server.settings import Settings, load
 from server.start_page import start_page
 from server.task_queue import TaskQueue
@@ -39,7 +39,8 @@ def create_app(settings: Settings | None = None) -> Starlette:
     valkey = redis.asyncio.Redis.from_url(settings.valkey_address, socket_timeout=2, socket_connect_timeout=2)
     hints = Hints(settings.valkey_address)
     teller = Teller()
-    process = make_process(settings, pool, tasks.put, hints.publish, teller.moved)
+    limiter = make_limiter(settings)
+    process = make_process(settings, pool, tasks.put, hints.publish, teller.moved, limiter)
     execution = Execution(ParleyEngine(process), introspection=settings.introspection)
     # Connections of its own: mutations that wait for a lock shall not hold up what is live.
     live = make_pool(settings, size=LIVE_CONNECTIONS)
@@ -80,6 +81,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
             await teller.close()
             await hub.close()
             await hints.close()
+            await limiter.close()
             await live.close()
             await pool.close()
             await valkey.aclose()

@@ -7,8 +7,10 @@ from uuid import UUID
 from psycopg_pool import AsyncConnectionPool
 
 from models.connection import Connection
+from resolvers.limit import Limiter
 from resolvers.process import MarksMoved, Pool, Process, Publish, Queue
 from resolvers.sealing import Sealer, derived
+from server.limiter import Buckets, SharedLimiter
 from server.settings import Settings
 
 
@@ -51,15 +53,27 @@ def _nobody_tells(_: UUID) -> None:
     """A worker moves no marks."""
 
 
+def make_limiter(settings: Settings) -> SharedLimiter:
+    """For processes that people reach."""
+    return SharedLimiter(settings.valkey_address, derived(settings.secret, "limits"))
+
+
 def make_process(
-    settings: Settings, pool: Pool, queue: Queue, publish: Publish, marks_moved: MarksMoved = _nobody_tells
+    settings: Settings,
+    pool: Pool,
+    queue: Queue,
+    publish: Publish,
+    marks_moved: MarksMoved = _nobody_tells,
+    limiter: Limiter | None = None,
 ) -> Process:
+    """`limiter`: for who serves requests; nobody guesses elsewhere."""
     secret = settings.secret
     return Process(
         pool=pool,
         queue=queue,
         publish=publish,
         marks_moved=marks_moved,
+        limiter=limiter or Buckets(),
         cursors=Sealer([secret, *settings.former_secrets]),
         token_key=derived(secret, "access token"),
         access_token_seconds=settings.access_token_seconds,

@@ -23,6 +23,7 @@ from server.embedded.valkey import EmbeddedValkey
 from server.engine import ParleyEngine
 from server.graphql.execution import Execution
 from server.http.app import build_app
+from server.limiter import Buckets
 from tests.cast import MEMBERS, PASSWORD, Member, Person, make_cast, sign_in_of
 from tests.ledger import Ledger
 
@@ -53,6 +54,7 @@ def make_process(
         queue=queue,
         publish=publish,
         marks_moved=marks_moved,
+        limiter=Buckets(),
         cursors=Sealer([b"a secret of the tests"]),
         token_key=b"another secret of the tests, of 32 bytes or more",
         access_token_seconds=900,

@@ -21,7 +21,7 @@ log = logging.getLogger("parley.broadcast")
 FIRST_SECONDS = 0.05
 LONGEST_SECONDS = 1.0
 
-Command = tuple[str | int, ...]
+Command = tuple[str | bytes | int, ...]
 
 
 class Link:
