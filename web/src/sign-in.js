@@ -10,7 +10,7 @@ const PASSWORD = `mutation SignIn($input: SignInInput!) {
   signIn(input: $input) { ${SESSION} viewer { ${USER} } userErrors { message } }
 }`;
 const REFRESH = `mutation RefreshSession($input: RefreshSessionInput!) {
-  refreshSession(input: $input) { ${SESSION} userErrors { message } }
+  refreshSession(input: $input) { ${SESSION} userErrors { code message } }
 }`;
 const WHO = `query WhoAmI { viewer { ${USER} } }`;
 const OUT = "mutation SignOut { signOut { userErrors { message } } }";
@@ -112,6 +112,9 @@ export class SignIn {
       return session.accessToken;
     }
     if (!result.data?.refreshSession) throw new Error(messageOf(result) ?? "The sign-in could not be renewed.");
+    // The token has not been looked at: it is as good as before.
+    const limited = result.data.refreshSession.userErrors.find((error) => error.code === "RATE_LIMITED");
+    if (limited) throw new Error(limited.message);
     this.#hold(null, ended);
     throw new SignInEnded(ended);
   }

@@ -96,6 +96,14 @@ test("a fault of the server's ends no sign-in", async () => {
   assert.equal(signIn.shown.person.name, "Ada");
 });
 
+test("nor does being told to come again later", async () => {
+  const signIn = await signedIn();
+  const message = "Too many attempts: try again in 3 seconds.";
+  answers.refreshSession = () => ({ session: null, userErrors: [{ code: "RATE_LIMITED", message }] });
+  await assert.rejects(signIn.token("access-1"), (fault) => !(fault instanceof SignInEnded) && /3 seconds/.test(fault));
+  assert.equal(signIn.shown.person.name, "Ada");
+});
+
 test("a reload finds the sign-in again", async () => {
   await signedIn();
   const reloaded = new SignIn("http://parley.test/graphql", storage);
