@@ -134,6 +134,12 @@ def _time_zones() -> frozenset[str]:
     return frozenset(available_timezones())
 
 
+def ascii_domain(address: Address) -> str:
+    """The same mailbox, with its domain as SMTP writes it. What stands before the `@` has no such form."""
+    found = email_validator.validate_email(address, check_deliverability=False)
+    return f"{address.rpartition('@')[0]}@{found.ascii_domain}"
+
+
 def idempotency_key(given: str | None) -> Key | None:
     """A key as it came: it is compared, never shown to others, and so not normalised.
 
