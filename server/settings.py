@@ -16,6 +16,9 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from resolvers.mailer import Sender
+from server.smtp_address import mail_sender, smtp_address
+
 PREFIX = "PARLEY_"
 SECRET_LENGTH = 32  # characters, at least
 SECRET_FILE = "secret-key"  # noqa: S105  a file's name
@@ -62,6 +65,8 @@ class Settings(BaseSettings):
     broker_url: SecretStr | None = None
 
     smtp_url: SecretStr | None = None
+    smtp_seconds: Annotated[int, Field(ge=1, le=600)] = 60
+    mail_from: str = ""
     smtp_catcher_port: Port = 1025
     mail_page_port: Port = 8025
 
@@ -122,6 +127,20 @@ class Settings(BaseSettings):
         allowed = SCHEMES[info.field_name]
         if value is not None and urlsplit(value.get_secret_value()).scheme not in allowed:
             raise ValueError(f"must begin with {' or '.join(f'{scheme}://' for scheme in allowed)}")
+        return value
+
+    @field_validator("smtp_url")
+    @classmethod
+    def _is_smtp_address(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            smtp_address(value.get_secret_value())
+        return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _is_sender(cls, value: str) -> str:
+        if value:
+            mail_sender(value)
         return value
 
     @model_validator(mode="after")
@@ -215,6 +234,16 @@ class Settings(BaseSettings):
     def smtp_address(self) -> str:
         """Where mail goes out. It may hold a password."""
         return self.smtp_url.get_secret_value() if self.smtp_url else f"smtp://127.0.0.1:{self.smtp_catcher_port}"
+
+    @property
+    def mail_sender(self) -> Sender:
+        """Whom mails are from."""
+        if self.mail_from:
+            return mail_sender(self.mail_from)
+        try:
+            return mail_sender(f"Parley <no-reply@{urlsplit(self.public_address).hostname}>")
+        except ValueError:  # a number, or a machine's own name
+            return Sender("Parley", "no-reply@localhost")
 
     def variables(self) -> dict[str, str]:
         """These settings as environment variables, whole, for a child process. Holds the secrets.
