@@ -3,13 +3,18 @@ the last moment before it is sent."""
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql as pg
 from sqlmodel import SQLModel
 
 from models.column import belongs_to, bigint, one_of, string, timestamp
-from models.statement import Statement, nothing, table, text, uuid
+from models.link import links
+from models.statement import Statement, integer, nothing, scalar, table, text, uuid
+from models.user import users
+from models.workspace import workspaces
 
 
 class MailKind(StrEnum):
@@ -80,6 +85,50 @@ class SmtpOutage(SQLModel, table=True):
 mails = table(Mail)
 smtp_outages = table(SmtpOutage)
 
+
+class MailRow(NamedTuple):
+    """What a mail is about, as it stands now."""
+
+    id: UUID
+    user_id: UUID
+    kind: str
+    message_id: str
+    attempts: int
+    unknown_attempts: int
+    attempt_is_open: bool
+    link_id: UUID | None
+    user_status: str
+    user_name: str
+    user_email: str
+    user_time_zone: str | None
+    firm: str
+    inviter: str | None
+    invitation_url: str | None
+    sign_in_url: str | None
+    reset_url: str | None
+
+
+class Key(NamedTuple):
+    workspace_id: UUID
+    id: UUID
+
+
+this_mail = sa.and_(mails.c.workspace_id == uuid("workspace_id"), mails.c.id == uuid("id"))
+# Only the attempt that is the last one may say how it ended.
+this_attempt = sa.and_(this_mail, mails.c.status == MailStatus.WAITING.value, mails.c.attempts == integer("attempt"))
+_now = sa.func.clock_timestamp()
+# Three quarters to five quarters of it, so that what was put off together does not come back together.
+_jitter: sa.ColumnElement[float] = sa.literal_column("(0.75 + random() / 2)")
+
+
+def _seconds(number: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    return sa.func.make_interval(0, 0, 0, 0, 0, 0, number)
+
+
+def _days(number: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    return _seconds(86_400 * number)
+
+
 insert_mail = Statement(
     sa.insert(mails).values(
         workspace_id=uuid("workspace_id"),
@@ -90,6 +139,184 @@ insert_mail = Statement(
         message_id=text("message_id"),
     ),
     nothing,
+)
+
+# Whoever holds the row begins the attempt; a second one finds it put off, or held, and so nothing to do.
+lock_due_mail = Statement(
+    sa.select(mails.c.id)
+    .where(this_mail, mails.c.status == MailStatus.WAITING.value, mails.c.due_at <= _now)
+    .with_for_update(skip_locked=True),
+    scalar,
+)
+
+_inviters = users.alias("inviter")
+mail_to_send = Statement(
+    sa.select(
+        mails.c.id,
+        mails.c.user_id,
+        mails.c.kind,
+        mails.c.message_id,
+        mails.c.attempts,
+        mails.c.unknown_attempts,
+        mails.c.attempt_ends_by.is_not(None),
+        mails.c.link_id,
+        users.c.status,
+        users.c.name,
+        users.c.email,
+        users.c.time_zone,
+        workspaces.c.name,
+        _inviters.c.name,
+        workspaces.c.invitation_url,
+        workspaces.c.sign_in_url,
+        workspaces.c.reset_url,
+    )
+    .select_from(
+        mails.join(users, sa.and_(users.c.workspace_id == mails.c.workspace_id, users.c.id == mails.c.user_id))
+        .join(workspaces, workspaces.c.id == mails.c.workspace_id)
+        .outerjoin(links, sa.and_(links.c.workspace_id == mails.c.workspace_id, links.c.id == mails.c.link_id))
+        .outerjoin(
+            _inviters,
+            sa.and_(_inviters.c.workspace_id == links.c.workspace_id, _inviters.c.id == links.c.created_by),
+        )
+    )
+    .where(this_mail),
+    MailRow,
+)
+
+# None where the link has ended: then there is nothing to send.
+renew_link = Statement(
+    sa.update(links)
+    .where(links.c.workspace_id == uuid("workspace_id"), links.c.id == uuid("link_id"), links.c.ended_at.is_(None))
+    .values(expires_at=_now + _seconds(integer("seconds")))
+    .returning(links.c.expires_at),
+    scalar,
+)
+
+# The lease doubles with each attempt of which nobody knows the end: five of them take longer than an hour.
+begin_attempt = Statement(
+    sa.update(mails)
+    .where(this_mail)
+    .values(
+        attempts=mails.c.attempts + 1,
+        unknown_attempts=integer("unknown"),
+        attempt_ends_by=_now + _seconds(integer("seconds")),
+        due_at=_now + _seconds(integer("lease") * sa.func.power(2, integer("unknown"))),
+        queued_until=sa.null(),
+    )
+    .returning(mails.c.attempts),
+    scalar,
+)
+
+end_mail = Statement(
+    sa.update(mails)
+    .where(this_attempt)
+    .values(
+        status=text("status"),
+        ended_at=_now,
+        attempt_ends_by=sa.null(),
+        unknown_attempts=sa.func.coalesce(integer("unknown"), mails.c.unknown_attempts),
+        failure=text("failure"),
+    )
+    .returning(mails.c.id),
+    scalar,
+)
+
+# As if it had not been tried: it is the server's fault.
+release_mail = Statement(
+    sa.update(mails)
+    .where(this_attempt)
+    .values(due_at=_now, queued_until=sa.null(), attempt_ends_by=sa.null(), failure=text("failure"))
+    .returning(mails.c.status),
+    scalar,
+)
+
+# It waits again for as long as it has waited, between a minute and an hour, until it has waited for days.
+_since = sa.func.coalesce(mails.c.put_off_since, _now)
+_waited = sa.func.least(sa.func.greatest(sa.extract("epoch", _now - _since), 60), 3600)
+_too_long = mails.c.put_off_since < _now - _days(integer("days"))
+put_off_mail = Statement(
+    sa.update(mails)
+    .where(this_attempt)
+    .values(
+        status=sa.case((_too_long, MailStatus.FAILED.value), else_=mails.c.status),
+        ended_at=sa.case((_too_long, _now)),
+        put_off_since=_since,
+        due_at=_now + _seconds(_waited * _jitter),
+        queued_until=sa.null(),
+        attempt_ends_by=sa.null(),
+        failure=text("failure"),
+    )
+    .returning(mails.c.status),
+    scalar,
+)
+
+outage_is_over = Statement(sa.select(smtp_outages.c.until <= _now), scalar)
+
+# After an outage one attempt goes ahead, and the others wait for what it finds.
+try_server_again = Statement(
+    sa.update(smtp_outages)
+    .where(smtp_outages.c.until <= _now)
+    .values(until=_now + _seconds(integer("lease")))
+    .returning(smtp_outages.c.id),
+    scalar,
+)
+
+_first_pause = _seconds(5 * _jitter)
+_doubled = sa.func.least(5 * sa.func.power(2, sa.func.least(smtp_outages.c.failures, 10)), 300)
+# Those who began before anybody knew tell nothing new.
+note_outage = Statement(
+    pg.insert(smtp_outages).values(id=1, failures=1, until=_now + _first_pause).on_conflict_do_nothing(), nothing
+)
+prolong_outage = Statement(
+    pg.insert(smtp_outages)
+    .values(id=1, failures=1, until=_now + _first_pause)
+    .on_conflict_do_update(
+        index_elements=["id"],
+        set_={"failures": smtp_outages.c.failures + 1, "until": _now + _seconds(_doubled * _jitter)},
+    ),
+    nothing,
+)
+end_outage = Statement(sa.delete(smtp_outages), nothing)
+
+# A sweep's own lease, so that a queue that nobody works off does not grow.
+_due = (
+    sa.select(mails.c.workspace_id, mails.c.id)
+    .where(
+        mails.c.status == MailStatus.WAITING.value,
+        # Not clock_timestamp(), which no index is searched for.
+        mails.c.due_at <= sa.func.statement_timestamp(),
+        sa.func.coalesce(mails.c.queued_until <= sa.func.statement_timestamp(), sa.true()),
+        ~sa.exists(sa.select(1).where(smtp_outages.c.until > sa.func.statement_timestamp())),
+    )
+    .order_by(mails.c.due_at)
+    .limit(integer("limit"))
+    .with_for_update(skip_locked=True, of=mails)
+    .cte("due")
+)
+queue_due_mails = Statement(
+    sa.update(mails)
+    .where(mails.c.workspace_id == _due.c.workspace_id, mails.c.id == _due.c.id)
+    .values(queued_until=_now + _seconds(integer("seconds")))
+    .returning(mails.c.workspace_id, mails.c.id),
+    Key,
+)
+
+_ended = (
+    sa.select(mails.c.workspace_id, mails.c.id)
+    .where(
+        mails.c.status != MailStatus.WAITING.value,
+        mails.c.ended_at < sa.func.statement_timestamp() - _days(integer("days")),
+    )
+    .order_by(mails.c.ended_at)
+    .limit(integer("limit"))
+    .with_for_update(skip_locked=True)
+    .cte("ended")
+)
+delete_ended_mails = Statement(
+    sa.delete(mails)
+    .where(mails.c.workspace_id == _ended.c.workspace_id, mails.c.id == _ended.c.id)
+    .returning(mails.c.id),
+    scalar,
 )
 
 delete_mails_of_user = Statement(

@@ -26,6 +26,7 @@ from server.broadcast import Hints
 from server.embedded.launch import die_with_parent
 from server.process import make_pool, make_process
 from server.settings import Settings
+from server.smtp import make_mailer
 from server.task_queue import TaskQueue
 from tasks.register import register
 
@@ -127,7 +128,7 @@ def work(settings: Settings, processes: int) -> None:
     """A worker, until SIGTERM; it then lets running tasks end."""
     app = make_app(settings)
     home = Home(settings, app)
-    register(app, home.run)
+    register(app, home.run, make_mailer(settings))
     worker = os.getpid()
 
     def begin(**_: object) -> None:
@@ -165,7 +166,7 @@ class Beat(Scheduler):  # type: ignore[misc]
 def beat(settings: Settings) -> None:
     """Queues what is due by the schedule, until SIGTERM. Two at once do no harm."""
     app = make_app(settings)
-    register(app, Home(settings, app).run)
+    register(app, Home(settings, app).run, make_mailer(settings))
     _say_only_what_matters()
     # In memory: a file of times would only have to be repaired after a crash.
     app.Beat(scheduler=Beat, loglevel="INFO", quiet=True).run()

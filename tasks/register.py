@@ -6,14 +6,27 @@ from uuid import UUID
 
 from celery import Celery
 
-from resolvers import event, link, read_mark, session, work
+from resolvers import event, link, outbox, read_mark, session, work
+from resolvers.mailer import Mailer
 from resolvers.process import Process
 
 Run = Callable[[Callable[[Process], Awaitable[Any]]], Any]
 
 
-def register(app: Celery, run: Run) -> None:
+def register(app: Celery, run: Run, mailer: Mailer) -> None:
     """Put the tasks on the application; `run` runs a coroutine function with this worker's process."""
+
+    @app.task(name="mail.send")
+    def send_mail(workspace_id: str, mail_id: str) -> None:
+        run(lambda process: outbox.send(process, mailer, UUID(workspace_id), UUID(mail_id)))
+
+    @app.task(name="mail.sweep_due")
+    def sweep_due_mails() -> None:
+        run(outbox.sweep_due)
+
+    @app.task(name="mail.sweep_ended")
+    def sweep_ended_mails() -> None:
+        run(outbox.sweep_ended)
 
     @app.task(name="sessions.sweep_expired")
     def sweep_expired_sessions() -> None:
@@ -47,6 +60,8 @@ def register(app: Celery, run: Run) -> None:
         "sweep expired sessions": {"task": "sessions.sweep_expired", "schedule": 60.0},
         "sweep requests for links": {"task": "link.sweep_requests", "schedule": 10.0},
         "sweep due work": {"task": "work.sweep_due", "schedule": 10.0},
+        "sweep due mails": {"task": "mail.sweep_due", "schedule": 5.0},
+        "sweep mails that have ended": {"task": "mail.sweep_ended", "schedule": 3600.0},
         "sweep events past the retention": {"task": "events.sweep", "schedule": 3600.0},
         "tell read marks": {"task": "read_marks.tell_what_is_left", "schedule": 5.0},
     }

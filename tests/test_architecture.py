@@ -88,6 +88,13 @@ def test_every_statement_stays_within_a_workspace() -> None:
         "link.insert_link_request",
         "link.lease_link_requests",
         "link.link_request",
+        "mail.delete_ended_mails",
+        "mail.end_outage",
+        "mail.note_outage",
+        "mail.outage_is_over",
+        "mail.prolong_outage",
+        "mail.queue_due_mails",
+        "mail.try_server_again",
         "read_mark.workspaces_with_untold",
         "session.workspaces_with_expired_sessions",
         "user.accounts_by_email",
@@ -117,8 +124,8 @@ def test_only_operations_queue_tasks() -> None:
         for path in (ROOT / folder).rglob("*.py")
         if "process.queue(" in path.read_text()
     }
-    # The sweeps queue what a commit of its own has leased, and asking for a link is one statement.
-    assert callers == {"resolvers/link.py", "resolvers/operation.py", "resolvers/work.py"}
+    # The sweeps queue what a commit of their own has leased, and asking for a link is one statement.
+    assert callers == {"resolvers/link.py", "resolvers/operation.py", "resolvers/outbox.py", "resolvers/work.py"}
 
 
 @pytest.mark.parametrize("folder", ["models", "resolvers", "schema"])
