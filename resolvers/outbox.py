@@ -9,6 +9,7 @@ meanwhile. One without a recorded end is unknown: when the lease is over the mai
 Message-ID. Only the last attempt may record an end.
 """
 
+import asyncio
 import logging
 import re
 import secrets
@@ -17,6 +18,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
+
+import psycopg
 
 from models import mail as mails
 from models.ids import new_id
@@ -76,13 +79,21 @@ async def post(transaction: Transaction, kind: MailKind, user_id: UUID, link_id:
 async def send(process: Process, mailer: Mailer, workspace_id: UUID, mail_id: UUID) -> bool:
     """Send a mail, if it is due and there is still a reason to; whether it was tried."""
     # Before the database says when the attempt ends, so that ours ends first.
-    deadline = elapsed() + mailer.seconds
+    began = elapsed()
     attempt = await operate(process, workspace_id, lambda transaction: _begin(transaction, mailer, mail_id))
     if attempt is None:
         return False
-    delivery = await mailer.deliver(attempt.letter, deadline)
-    await operate(process, workspace_id, lambda transaction: _end(transaction, attempt, delivery))
-    return True
+    delivery = await mailer.deliver(attempt.letter, began + mailer.seconds)
+    while True:
+        try:
+            await operate(process, workspace_id, lambda transaction: _end(transaction, attempt, delivery))
+        except (psycopg.Error, TimeoutError):
+            # The database is restarting, perhaps. What isn't recorded is sent again.
+            if elapsed() > began + LEASE * mailer.seconds:
+                raise
+            await asyncio.sleep(1)
+        else:
+            return True
 
 
 async def sweep_due(process: Process) -> int:
@@ -170,12 +181,12 @@ def _letter(transaction: Transaction, mailer: Mailer, mail: MailRow, expires_at:
 
 
 async def _end(transaction: Transaction, attempt: Attempt, delivery: Delivery) -> None:
-    """Record how an attempt ended, and what it tells of the server."""
+    """Record how an attempt ended, and what it tells of the server: in the order of locks that `_begin` has."""
+    await _record(transaction, delivery, id=attempt.mail_id, attempt=attempt.number)
     if delivery.outcome is Outcome.AWAY or delivery.silent:
         await (mails.prolong_outage if attempt.probes else mails.note_outage).send(transaction.connection)
     elif delivery.outcome is not Outcome.UNKNOWN:
         await mails.end_outage.send(transaction.connection)
-    await _record(transaction, delivery, id=attempt.mail_id, attempt=attempt.number)
 
 
 async def _record(transaction: Transaction, delivery: Delivery, unknown: int | None = None, **this: Any) -> None:

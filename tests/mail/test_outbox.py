@@ -441,6 +441,24 @@ class TestAnAttemptThatNobodyKnowsTheEndOf:
         assert await owed.get("status", "unknown_attempts") == ("FAILED", 5)
         assert await owed.get("failure") == "nobody knows whether it arrived"
 
+    async def test_is_none_when_the_database_only_restarts_meanwhile(self, process: Process, ivy: Person) -> None:
+        owed = await owe(process, ivy)
+
+        async def restart() -> str:
+            await rows(
+                process,
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()",
+            )
+            return "250 good"
+
+        async with smtp_server_that(end=restart) as server:
+            async with process.pool.connection(), process.pool.connection():
+                pass  # one or the other is what the end would be recorded with
+            await owed.send(mailer_to(server.port))
+            assert len(server.taken) == 1
+        assert await owed.get("status", "attempts") == ("SENT", 1)
+
     async def test_that_the_server_took_too_late_is_one(self, process: Process, ivy: Person) -> None:
         go = asyncio.Event()
 
