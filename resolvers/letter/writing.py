@@ -1,17 +1,17 @@
 """A mail's words and its link, put together from what is true at that moment."""
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import jinja2
 
 from models.mail import MailKind
+from resolvers.errors import Refused
 from resolvers.letter.message import Written, shown
 from resolvers.letter.texts import ENGLISH, Words
+from resolvers.url_template import TOKEN, filled, url_template
 
 _templates = jinja2.Environment(
     loader=jinja2.FileSystemLoader(Path(__file__).parent),
@@ -51,11 +51,10 @@ def url_of(kind: MailKind, template: str | None, public_url: str, token: str) ->
     if template is None:
         # In the fragment, which no server and no log ever sees.
         return f"{public_url}/{_PAGES[kind]}#token={token}"
-    url = template.replace("{token}", token)
-    parts = urlsplit(url)
-    if url == template or parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"[\s\0-\x1f]", url):
-        raise NoPlaceToLead
-    return url
+    try:
+        return filled(url_template(template, TOKEN), token)
+    except Refused:
+        raise NoPlaceToLead from None
 
 
 def write(link: Link) -> Written:
