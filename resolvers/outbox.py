@@ -124,7 +124,6 @@ async def _begin(transaction: Transaction, mailer: Mailer, mail_id: UUID) -> Att
         return None
     # A further statement, with a fresh snapshot: the one that locked may have begun before what it waited for.
     mail = await mails.mail_to_send.one(connection, **this)
-    unknown = mail.unknown_attempts + mail.attempt_is_open
     this |= {"attempt": mail.attempts}
     unknown = mail.unknown_attempts + mail.attempt_is_open
     expires_at = await _renew_link(transaction, mail) if _is_for(mail) else None
