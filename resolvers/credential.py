@@ -8,14 +8,15 @@ from models.event import EventKind
 from models.link import LinkPurpose
 from models.session import SessionMethod
 from models.user import UserStatus
+from resolvers import limit
 from resolvers.door import signed_in_still, still_signed_in
 from resolvers.errors import Code, NotFound, ParleyError, Refused
-from resolvers.link import end_links, read, spend
+from resolvers.link import end_links, spend
 from resolvers.operation import Transaction, operate
 from resolvers.origin import Origin
 from resolvers.password import hash_password, new_password, verify_password
 from resolvers.process import Process
-from resolvers.session import SignedIn, begin, end_all
+from resolvers.session import SignedIn, begin, by_link, end_all
 from resolvers.viewer import Viewer
 
 
@@ -24,7 +25,7 @@ async def change_password(process: Process, origin: Origin, viewer: Viewer, *, c
 
     Raises:
         Refused: INVALID_CREDENTIALS at `current_password`, also where there is none yet (a link sets the first); what
-            is wrong with the new one.
+            is wrong with the new one; RATE_LIMITED.
         Unauthenticated: the sign-in has ended.
     """
     where = {"workspace_id": viewer.workspace_id, "user_id": viewer.user_id}
@@ -33,8 +34,9 @@ async def change_password(process: Process, origin: Origin, viewer: Viewer, *, c
         kept = await users.password_hash_of.first(connection, **where)
     chosen = new_password(new, "new_password")
     # Both take long, on purpose: no transaction waits for them.
-    if not await verify_password(current, kept):
-        raise _not_the_password()
+    async with limit.trying_current_password(process.limiter, viewer.user_id):
+        if not await verify_password(current, kept):
+            raise _not_the_password()
     hashed = await hash_password(chosen)
 
     async def change(transaction: Transaction) -> None:
@@ -55,14 +57,13 @@ async def reset_password(process: Process, origin: Origin, token: str, password:
         Refused: INVALID_CREDENTIALS; EXPIRED for a link that was used, or whose time has run out; what is wrong with
             the password.
     """
-    workspace_id, link_id = read(process, token)
     hashed: str | ParleyError
     try:
         hashed = await hash_password(new_password(password, "password"))
     except ParleyError as refused:
         hashed = refused
 
-    async def reset(transaction: Transaction) -> SignedIn:
+    async def reset(transaction: Transaction, link_id: UUID) -> SignedIn:
         user = await spend(transaction, link_id, LinkPurpose.RESET)
         if user.status != UserStatus.ACTIVE:
             raise Refused(Code.EXPIRED, "This link is not good any more.", "token")
@@ -71,7 +72,7 @@ async def reset_password(process: Process, origin: Origin, token: str, password:
         await _set(transaction, user.id, hashed)
         return await begin(transaction, user.id, SessionMethod.RESET)
 
-    return await operate(process, workspace_id, reset, origin)
+    return await by_link(process, origin, token, reset)
 
 
 async def set_password(transaction: Transaction, user_id: UUID, hashed: str) -> None:

@@ -1,5 +1,6 @@
 """Invitations: an account that waits for its person, and the link by which they take it."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -12,35 +13,40 @@ from models.event import EventKind
 from models.link import LinkPurpose
 from models.session import SessionMethod
 from models.user import UserKind, UserRow, UserStatus
+from resolvers import limit
 from resolvers.door import still_signed_in
 from resolvers.errors import Code, NotFound, ParleyError, Refused
-from resolvers.link import end_links, read, send_link, spend
+from resolvers.link import end_links, send_link, spend
 from resolvers.operation import Transaction, operate
 from resolvers.origin import Origin
 from resolvers.password import hash_password, new_password
 from resolvers.portal import admit_client, visible_portals
 from resolvers.process import Process
-from resolvers.session import SignedIn, begin
+from resolvers.session import SignedIn, begin, by_link
 from resolvers.text import Address, Name, address_key, email_address, folded, person_name
 from resolvers.user import create_user
 from resolvers.viewer import Viewer, internal_only
 
 
-async def invite_teammate(transaction: Transaction, viewer: Viewer, *, email: str, name: str) -> UUID:
+async def invite_teammate(process: Process, origin: Origin, viewer: Viewer, *, email: str, name: str) -> UUID:
     """Invite one of the firm's own people. Inviting an address again sends a new link, and ends the old one.
 
     Raises:
-        Refused: FORBIDDEN for a client; what is wrong with the address or the name; ALREADY_EXISTS where the address
-            has an account already, as a client or as an active colleague; NOT_ACTIVE for one that was deactivated.
+        Refused: FORBIDDEN for a client; RATE_LIMITED; what is wrong with the address or the name; ALREADY_EXISTS where
+            the address has an account already, as a client or as an active colleague; NOT_ACTIVE for one that was
+            deactivated.
         Unauthenticated: the sign-in has ended.
     """
-    internal_only(viewer)
-    await still_signed_in(transaction, viewer)
-    return await invite(transaction, UserKind.INTERNAL, email=email, name=name, actor_id=viewer.user_id)
+
+    async def work(transaction: Transaction) -> UUID:
+        await still_signed_in(transaction, viewer)
+        return await invite(transaction, UserKind.INTERNAL, email=email, name=name, actor_id=viewer.user_id)
+
+    return await _by_viewer(process, origin, viewer, work)
 
 
 async def invite_client(
-    transaction: Transaction, viewer: Viewer, *, portal_id: UUID | None, email: str, name: str
+    process: Process, origin: Origin, viewer: Viewer, *, portal_id: UUID | None, email: str, name: str
 ) -> UUID:
     """Invite a client to a portal. Who is an active client already becomes a client of this portal too, at once and
     without a mail.
@@ -48,13 +54,25 @@ async def invite_client(
     Raises:
         Refused: as `invite_teammate`; NOT_FOUND for the portal.
     """
+
+    async def work(transaction: Transaction) -> UUID:
+        await still_signed_in(transaction, viewer)
+        if portal_id is None or not await visible_portals(transaction.connection, viewer, [portal_id]):
+            raise NotFound("portal_id")
+        return await invite(
+            transaction, UserKind.CLIENT, email=email, name=name, portal_id=portal_id, actor_id=viewer.user_id
+        )
+
+    return await _by_viewer(process, origin, viewer, work)
+
+
+async def _by_viewer(
+    process: Process, origin: Origin, viewer: Viewer, work: Callable[[Transaction], Awaitable[UUID]]
+) -> UUID:
+    """What fills other people's mailboxes is counted, in no transaction."""
     internal_only(viewer)
-    await still_signed_in(transaction, viewer)
-    if portal_id is None or not await visible_portals(transaction.connection, viewer, [portal_id]):
-        raise NotFound("portal_id")
-    return await invite(
-        transaction, UserKind.CLIENT, email=email, name=name, portal_id=portal_id, actor_id=viewer.user_id
-    )
+    await limit.invite(process.limiter, viewer.user_id)
+    return await operate(process, viewer.workspace_id, work, origin)
 
 
 async def invite(
@@ -130,7 +148,6 @@ async def accept_invitation(
         Refused: INVALID_CREDENTIALS for a token that is no invitation; EXPIRED for one that was used, replaced or
             cancelled, or whose time has run out; what is wrong with the name or the password.
     """
-    workspace_id, link_id = read(process, token)
     # Hashed before the transaction, which holds locks. What is wrong is told only to who has a good link.
     said: _Accepting | ParleyError
     try:
@@ -139,7 +156,7 @@ async def accept_invitation(
     except ParleyError as refused:
         said = refused
 
-    async def accept(transaction: Transaction) -> SignedIn:
+    async def accept(transaction: Transaction, link_id: UUID) -> SignedIn:
         user = await spend(transaction, link_id, LinkPurpose.INVITATION)
         if user.status != UserStatus.INVITED:
             raise Refused(Code.EXPIRED, "This invitation is not open any more.", "token")
@@ -151,7 +168,7 @@ async def accept_invitation(
         transaction.audit(Action.INVITATION_ACCEPTED, actor_id=user.id, user_id=user.id)
         return await begin(transaction, user.id, SessionMethod.INVITATION)
 
-    return await operate(process, workspace_id, accept, origin)
+    return await by_link(process, origin, token, accept)
 
 
 async def become_active(transaction: Transaction, user: UserRow, password_hash: str | None) -> None:

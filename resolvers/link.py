@@ -14,7 +14,7 @@ from models.ids import new_id
 from models.link import LinkPurpose, LinkRequestRow
 from models.mail import MailKind
 from models.user import Account, UserRow, UserStatus
-from resolvers import outbox
+from resolvers import limit, outbox
 from resolvers.errors import Code, Refused
 from resolvers.operation import Transaction, operate
 from resolvers.origin import Origin
@@ -101,7 +101,7 @@ async def request_link(
     Without a workspace each account of the address gets a mail of its own firm.
 
     Raises:
-        Refused: BLANK or INVALID, for what can't be an address of anybody.
+        Refused: BLANK or INVALID, for what can't be an address of anybody; RATE_LIMITED.
     """
     if not email.strip():
         raise Refused(Code.BLANK, "Give an address.", "email")
@@ -110,6 +110,7 @@ async def request_link(
         raise Refused(Code.INVALID, "This is no address.", "email")
     if workspace is not None and (len(workspace) > NAME_LIMIT or not is_text(workspace)):
         raise Refused(Code.INVALID, "This is no name of a firm.", "workspace")
+    await limit.ask_for_link(process.limiter, origin, email)
     request_id = new_id()
     async with process.pool.connection() as connection:
         await links.insert_link_request.send(

@@ -121,15 +121,30 @@ async def sign_in_with_token(process: Process, origin: Origin, token: str) -> Si
     """Sign in by the link of a mail, which is good once.
 
     Raises:
-        Refused: INVALID_CREDENTIALS; EXPIRED for a link that was used, replaced, or whose time has run out.
+        Refused: INVALID_CREDENTIALS; EXPIRED for a link that was used, replaced, or whose time has run out;
+            RATE_LIMITED.
     """
-    workspace_id, link_id = links.read(process, token)
 
-    async def spend(transaction: Transaction) -> SignedIn:
+    async def spend(transaction: Transaction, link_id: UUID) -> SignedIn:
         user = await links.spend(transaction, link_id, LinkPurpose.SIGN_IN)
         return await begin(transaction, user.id, SessionMethod.LINK)
 
-    return await operate(process, workspace_id, spend, origin)
+    return await by_link(process, origin, token, spend)
+
+
+async def by_link(
+    process: Process, origin: Origin, token: str, spend: Callable[[Transaction, UUID], Awaitable[SignedIn]]
+) -> SignedIn:
+    """Sign in by whatever a link is good for.
+
+    Raises:
+        Refused: RATE_LIMITED, before anything is looked up; INVALID_CREDENTIALS; whatever `spend` raises.
+    """
+    async with limit.bearing_token(process.limiter, origin):
+        workspace_id, link_id = links.read(process, token)
+        signed_in = await operate(process, workspace_id, lambda transaction: spend(transaction, link_id), origin)
+    await limit.know_place(process.limiter, origin, signed_in.user.email)
+    return signed_in
 
 
 async def refresh(process: Process, origin: Origin, given: str) -> SignedIn:

@@ -75,8 +75,9 @@ class AcceptInvitationPayload:
 )
 async def invite_teammate(info: Info, input: Given[InviteTeammateInput]) -> InviteTeammatePayload | None:
     context = info.context
-    user_id = await context.perform(
-        lambda transaction: invitations.invite_teammate(transaction, context.viewer, email=input.email, name=input.name)
+    await context.begin()
+    user_id = await invitations.invite_teammate(
+        context.process, context.origin, context.viewer, email=input.email, name=input.name
     )
     return InviteTeammatePayload(user=shown(await context.loaders.visible_users.load(user_id)))
 
@@ -87,14 +88,14 @@ async def invite_teammate(info: Info, input: Given[InviteTeammateInput]) -> Invi
 )
 async def invite_client(info: Info, input: Given[InviteClientInput]) -> InviteClientPayload | None:
     context = info.context
-    user_id = await context.perform(
-        lambda transaction: invitations.invite_client(
-            transaction,
-            context.viewer,
-            portal_id=key_of(NodeKind.PORTAL, input.portal_id),
-            email=input.email,
-            name=input.name,
-        )
+    await context.begin()
+    user_id = await invitations.invite_client(
+        context.process,
+        context.origin,
+        context.viewer,
+        portal_id=key_of(NodeKind.PORTAL, input.portal_id),
+        email=input.email,
+        name=input.name,
     )
     return InviteClientPayload(user=shown(await context.loaders.visible_users.load(user_id)))
 

@@ -9,6 +9,7 @@ import pytest
 from models.link import LinkPurpose
 from models.user import UserKind
 from resolvers import invitation as invitations
+from resolvers import link as links
 from resolvers.operation import Transaction
 from resolvers.process import Process
 from resolvers.tokens import link_token
@@ -165,10 +166,10 @@ class TestInviting:
     async def test_two_invitations_of_one_address_at_once_make_one_account(
         self, process: Process, ada: Person, ben: Person, ledger: Ledger
     ) -> None:
-        first = await viewer_of(process, ada)
-
         async def inviting(transaction: Transaction) -> UUID:
-            return await invitations.invite_teammate(transaction, first, email="new@firm.test", name="New")
+            return await invitations.invite(
+                transaction, UserKind.INTERNAL, email="new@firm.test", name="New", actor_id=ada.user_id
+            )
 
         async with held(process, ada.workspace_id, inviting) as one:
             waiting = asyncio.create_task(invite(ben, "New@firm.test", "New"))
@@ -365,7 +366,7 @@ class TestCancelling:
             user = await invitations.spend(transaction, link_id, LinkPurpose.INVITATION)
             await invitations.become_active(transaction, user, None)
 
-        _, link_id = invitations.read(process, token)
+        _, link_id = links.read(process, token)
         async with held(process, ada.workspace_id, accepting) as one:
             waiting = asyncio.create_task(ada.refused("cancelInvitation", {"userId": ivy.id}))
             await blocked(process, waiting)
