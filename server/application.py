@@ -18,6 +18,7 @@ from server.http.app import build_app
 from server.http.health import NotReady
 from server.hub.hub import Hub
 from server.process import make_limiter, make_pool, make_process
+from server.pages.mount import pages
 from server.settings import Settings, load
 from server.start_page import start_page
 from server.task_queue import TaskQueue
@@ -102,5 +103,5 @@ def create_app(settings: Settings | None = None) -> Starlette:
         ),
         lifespan=lifespan,
         page=shown.show if shown else None,
-        routes=[*start_page(settings), *(shown.routes if shown else [])],
+        routes=[*start_page(settings), *pages(settings), *(shown.routes if shown else [])],
     )

@@ -11,17 +11,25 @@ const SIZE = { width: 1280, height: 800 };
 
 let browser;
 
-before(async () => {
-  browser = await chromium.launch({
+export const launched = (...more) =>
+  chromium.launch({
     executablePath: process.env.CHROMIUM,
-    args: ["--disable-dev-shm-usage", ...(process.getuid() === 0 ? ROOT : [])],
+    args: ["--disable-dev-shm-usage", ...(process.getuid() === 0 ? ROOT : []), ...more],
   });
+
+before(async () => {
+  browser = await launched();
 });
 
 after(() => browser?.close());
 
 /** A window with nothing stored; `use` gets its explorer. Fails where the console, a policy or a host complained. */
-export async function inWindow(use, { address = PARLEY, ...options } = {}) {
+export function inWindow(use, { address = PARLEY, ...options } = {}) {
+  return inContext(async (context) => use(await Explorer.open(context, address)), { address, ...options });
+}
+
+/** The same for a window that has nothing open yet. `expected`: what the console may say all the same. */
+export async function inContext(use, { address = PARLEY, expected, ...options } = {}) {
   const context = await browser.newContext({ viewport: SIZE, ...options });
   const faults = [];
   try {
@@ -32,14 +40,15 @@ export async function inWindow(use, { address = PARLEY, ...options } = {}) {
       ),
     );
     context.on("console", (message) => {
-      if (["error", "warning"].includes(message.type())) faults.push(`console: ${message.text()}`);
+      const fault = ["error", "warning"].includes(message.type()) && !expected?.test(message.text());
+      if (fault) faults.push(`console: ${message.text()}`);
     });
     context.on("weberror", (error) => faults.push(`exception: ${error.error()}`));
     context.on("request", (request) => {
       const { protocol, origin } = new URL(request.url());
       if (origin !== address && !["data:", "blob:"].includes(protocol)) faults.push(`request to ${request.url()}`);
     });
-    await use(await Explorer.open(context, address));
+    await use(context);
     assert.deepEqual(faults, []);
   } finally {
     await context.close();
@@ -151,9 +160,9 @@ export class Explorer {
 
 /** Somebody at another machine, who uses the API by HTTP. */
 export class Colleague {
-  static async signIn(email) {
+  static async signIn(email, password = "parley-demo") {
     const colleague = new Colleague();
-    const input = { email, password: "parley-demo" };
+    const input = { email, password };
     const query = "mutation ($input: SignInInput!) { signIn(input: $input) { session { accessToken } } }";
     colleague.token = (await colleague.ask(query, { input })).signIn.session.accessToken;
     return colleague;

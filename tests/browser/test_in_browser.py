@@ -1,4 +1,4 @@
-"""The explorer as people see it: a real Chromium against a real Parley with the demo's data.
+"""The explorer and the built-in pages as people see them: a real Chromium against a real Parley with the demo's data.
 
 Each file `*.test.mjs` beside this one is a test; what it does stands there.
 """
@@ -6,6 +6,7 @@ Each file `*.test.mjs` beside this one is a test; what it does stands there.
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,7 +58,8 @@ def parley(postgres: EmbeddedPostgres, valkey: EmbeddedValkey, tmp_path: Path) -
     }
     with running("serve", tmp_path, **settings) as server:
         until_ready(server, address)
-        yield {"PARLEY": address, "PROXY": proxy}
+        known = {f"PARLEY_{name.upper()}": str(value) for name, value in settings.items()}
+        yield {**known, "PARLEY": address, "PROXY": proxy, "PYTHON": sys.executable}
         assert server.poll() is None
     assert "Traceback" not in said_by_server(tmp_path)
 
