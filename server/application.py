@@ -17,8 +17,8 @@ from server.graphql.execution import Execution
 from server.http.app import build_app
 from server.http.health import NotReady
 from server.hub.hub import Hub
-from server.process import make_limiter, make_pool, make_process
 from server.pages.mount import pages
+from server.process import make_limiter, make_pool, make_process
 from server.settings import Settings, load
 from server.start_page import start_page
 from server.task_queue import TaskQueue
