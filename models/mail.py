@@ -322,3 +322,23 @@ delete_ended_mails = Statement(
 delete_mails_of_user = Statement(
     sa.delete(mails).where(mails.c.workspace_id == uuid("workspace_id"), mails.c.user_id == uuid("user_id")), nothing
 )
+
+_spent = (
+    sa.select(links.c.workspace_id, links.c.id)
+    .where(
+        links.c.expires_at
+        < sa.func.statement_timestamp() - sa.func.make_interval(0, 0, 0, sa.cast(integer("days"), sa.Integer())),
+        ~sa.exists().where(mails.c.workspace_id == links.c.workspace_id, mails.c.link_id == links.c.id),
+    )
+    .order_by(links.c.expires_at)
+    .limit(integer("limit"))
+    .with_for_update(skip_locked=True)
+    .cte("spent")
+)
+# Links of long ago, which no mail of the outbox carries any more.
+delete_spent_links = Statement(
+    sa.delete(links)
+    .where(links.c.workspace_id == _spent.c.workspace_id, links.c.id == _spent.c.id)
+    .returning(links.c.id),
+    scalar,
+)

@@ -8,6 +8,7 @@ a row, and a worker does the rest.
 from uuid import UUID
 
 from models import link as links
+from models import mail as mails
 from models import user as users
 from models.audit import Action, Actor
 from models.ids import new_id
@@ -23,6 +24,9 @@ from resolvers.text import NAME_LIMIT, address_key, is_text
 from resolvers.tokens import read_link_token
 
 SWEEP_LIMIT = 500
+
+# After it has run out, a link is told to be EXPIRED for so many days; then it is as one that never was.
+KEPT_DAYS = 90
 
 
 def read(process: Process, token: str) -> tuple[UUID, UUID]:
@@ -150,6 +154,17 @@ async def sweep_requests(process: Process) -> int:
     for request_id in due:
         process.queue("link.answer", str(request_id))
     return len(due)
+
+
+async def sweep_spent(process: Process) -> int:
+    """Delete links of long ago; the number of them."""
+    deleted = 0
+    while True:
+        async with process.pool.connection() as connection:
+            gone = await mails.delete_spent_links.all(connection, limit=SWEEP_LIMIT, days=KEPT_DAYS)
+        deleted += len(gone)
+        if len(gone) < SWEEP_LIMIT:
+            return deleted
 
 
 async def _answer(process: Process, request: LinkRequestRow, account: Account) -> bool:

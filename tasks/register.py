@@ -56,9 +56,14 @@ def register(app: Celery, run: Run, mailer: Mailer) -> None:
     def sweep_link_requests() -> None:
         run(link.sweep_requests)
 
+    @app.task(name="link.sweep_spent")
+    def sweep_spent_links() -> None:
+        run(link.sweep_spent)
+
     app.conf.beat_schedule = {
         "sweep expired sessions": {"task": "sessions.sweep_expired", "schedule": 60.0},
         "sweep requests for links": {"task": "link.sweep_requests", "schedule": 10.0},
+        "sweep links of long ago": {"task": "link.sweep_spent", "schedule": 3600.0},
         "sweep due work": {"task": "work.sweep_due", "schedule": 10.0},
         "sweep due mails": {"task": "mail.sweep_due", "schedule": 5.0},
         "sweep mails that have ended": {"task": "mail.sweep_ended", "schedule": 3600.0},

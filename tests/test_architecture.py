@@ -85,6 +85,7 @@ def test_every_statement_stays_within_a_workspace() -> None:
         "event.lines_past_retention",
         "event.newest_events",
         "link.delete_link_request",
+        "mail.delete_spent_links",
         "link.insert_link_request",
         "link.lease_link_requests",
         "link.link_request",

@@ -10,7 +10,9 @@ from models.link import LinkPurpose
 from models.user import UserKind
 from resolvers import invitation as invitations
 from resolvers import link as links
+from resolvers.errors import Code, Refused
 from resolvers.operation import Transaction
+from resolvers.origin import UNKNOWN
 from resolvers.process import Process
 from resolvers.tokens import link_token
 from schema.node_id import NodeKind, node_id
@@ -179,6 +181,27 @@ class TestInviting:
         assert len(await tokens(ledger, "new@firm.test")) == 2
         open_ones = await ledger.sql("SELECT count(*) FROM link WHERE ended_at IS NULL")
         assert open_ones == [(1,)]
+
+    async def test_of_1000_addresses_at_once_those_within_the_limit_are_invited_and_the_others_told_to_wait(
+        self, process: Process, ada: Person, ben: Person, ledger: Ledger
+    ) -> None:
+        viewer = await viewer_of(process, ada)
+
+        async def one(number: int) -> Code | None:
+            try:
+                await invitations.invite_teammate(
+                    process, UNKNOWN, viewer, email=f"new.{number}@firm.test", name=f"New {number}"
+                )
+            except Refused as refused:
+                return refused.code
+            return None
+
+        answers = await asyncio.gather(*(one(number) for number in range(1000)))
+        invited = [number for number, code in enumerate(answers) if code is None]
+        assert {code for code in answers if code is not None} == {Code.RATE_LIMITED}
+        assert len(invited) >= 200
+        assert sorted(await mails(ledger)) == sorted(f"new.{number}@firm.test" for number in invited)
+        assert await invite(ben, "new.1001@firm.test"), "a colleague's invitations are theirs"
 
     @pytest.mark.parametrize(
         "email",

@@ -233,3 +233,19 @@ class TestFollowingALink:
             for method in ("GET", "HEAD"):
                 await nobody.client.request(method, path, params={"token": token, "query": mutation})
         await nobody.done("signInWithToken", {"token": token}, TOKENS)
+
+
+async def test_links_of_long_ago_are_swept_and_others_stay(
+    process: Process, ada: Person, token: str, ledger: Ledger
+) -> None:
+    for days in (91, 89, 91):
+        await link_of(process, ada.workspace_id, ada.user_id, LinkPurpose.RESET)
+        await ledger.sql(
+            "UPDATE link SET expires_at = now() - make_interval(days => %s)"
+            " WHERE expires_at > now() AND purpose = 'RESET'",
+            days,
+        )
+    assert await links.sweep_spent(process) == 0, "the outbox still has their mails"
+    await ledger.sql("DELETE FROM mail")
+    assert await links.sweep_spent(process) == 2
+    assert await ledger.sql("SELECT count(*) FROM link") == [(2,)]

@@ -55,10 +55,17 @@ def parley(postgres: EmbeddedPostgres, valkey: EmbeddedValkey, tmp_path: Path) -
         "port": address.rpartition(":")[2],
         "public_url": address,
         "allowed_origins": f"{address},{proxy}",
+        "smtp_catcher_port": free_port(),
+        "mail_page_port": free_port(),
     }
-    with running("serve", tmp_path, **settings) as server:
+    with (
+        running("serve", tmp_path, **settings) as server,
+        running("mail-catcher", tmp_path, **settings),
+        running("worker", tmp_path, **settings),
+    ):
         until_ready(server, address)
         known = {f"PARLEY_{name.upper()}": str(value) for name, value in settings.items()}
+        known["MAIL_PAGE"] = f"http://127.0.0.1:{settings['mail_page_port']}"
         yield {**known, "PARLEY": address, "PROXY": proxy, "PYTHON": sys.executable}
         assert server.poll() is None
     assert "Traceback" not in said_by_server(tmp_path)
