@@ -171,8 +171,21 @@ rotate_session = Statement(
     nothing,
 )
 
+_of_issuer = sessions.c.method == sa.literal_column(f"'{SessionMethod.ISSUER}'", sa.Text())
+
 end_session = Statement(
-    sa.delete(sessions).where(of_workspace, sessions.c.id == uuid("session_id")).returning(sessions.c.user_id),
+    sa.delete(sessions)
+    .where(of_workspace, sessions.c.id == uuid("session_id"), ~_of_issuer)
+    .returning(sessions.c.user_id),
+    scalar,
+)
+
+# Its token is good until it expires, and would begin it anew.
+bar_session = Statement(
+    sa.update(sessions)
+    .where(of_workspace, sessions.c.id == uuid("session_id"), _of_issuer, sessions.c.ended_at.is_(None))
+    .values(ended_at=now)
+    .returning(sessions.c.user_id),
     scalar,
 )
 
@@ -182,7 +195,6 @@ _theirs = sa.and_(
     sessions.c.user_id == uuid("user_id"),
     sa.or_(uuid("but").is_(None), sessions.c.id != uuid("but")),
 )
-_of_issuer = sessions.c.method == sa.literal_column(f"'{SessionMethod.ISSUER}'", sa.Text())
 _ended = sa.delete(sessions).where(_theirs, ~_of_issuer).returning(sessions.c.id).cte("ended")
 _barred = (
     sa.update(sessions)
@@ -197,6 +209,7 @@ end_all_sessions: Statement[UUID] = Statement(sa.select(_ended.c.id).union_all(s
 class Expired(NamedTuple):
     session_id: UUID
     user_id: UUID
+    was_alive: bool
 
 
 # One workspace at a time, a bounded number of rows; who is being refreshed just now is skipped.
@@ -213,7 +226,7 @@ end_expired_sessions = Statement(
             .scalar_subquery()
         ),
     )
-    .returning(sessions.c.id, sessions.c.user_id),
+    .returning(sessions.c.id, sessions.c.user_id, sessions.c.ended_at.is_(None)),
     Expired,
 )
 

@@ -1,12 +1,15 @@
 """What resolvers need from the process that they run in. `server/` makes one and hands it down; nothing is global."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from psycopg_pool import AsyncConnectionPool
 
 from models.connection import Connection
+from resolvers.issuer_key import Keyring
+from resolvers.issuer_memory import Memory
+from resolvers.issuer_token import ClaimNames
 from resolvers.limit import Limiter
 from resolvers.sealing import Sealer
 
@@ -17,6 +20,16 @@ Queue = Callable[..., None]
 Publish = Callable[[UUID, int], None]
 # Says that read marks of a workspace have moved and wait to be told. A hint too: a sweep finds what nobody told.
 MarksMoved = Callable[[UUID], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Issuers:
+    """How tokens of firms' own issuers are read."""
+
+    keys: Keyring
+    claims: ClaimNames = field(default_factory=ClaimNames)
+    clock_skew_seconds: int = 30
+    memory: Memory = field(default_factory=Memory)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +52,4 @@ class Process:
     public_url: str
     invitation_seconds: int
     link_seconds: int
+    issuers: Issuers

@@ -205,10 +205,12 @@ async def end_sign_in(transaction: Transaction, viewer: Viewer, session_id: UUID
 
 
 async def end(transaction: Transaction, session_id: UUID) -> bool:
-    """Whether there was anything to end."""
-    user_id = await sessions.end_session.first(
-        transaction.connection, workspace_id=transaction.workspace_id, session_id=session_id
-    )
+    """End a sign-in, whosever it is; whether there was anything to end. One whose token somebody else made stays as a
+    row, to bar the token."""
+    where = {"workspace_id": transaction.workspace_id, "session_id": session_id}
+    user_id = await sessions.end_session.first(transaction.connection, **where)
+    if user_id is None:
+        user_id = await sessions.bar_session.first(transaction.connection, **where)
     if user_id is not None:
         transaction.record(EventKind.SESSION_ENDED, user_id=user_id, session_id=session_id)
     return user_id is not None
@@ -246,8 +248,9 @@ async def _end_expired(transaction: Transaction) -> int:
     expired = await sessions.end_expired_sessions.all(
         transaction.connection, workspace_id=transaction.workspace_id, limit=SWEEP_LIMIT
     )
-    for session_id, user_id in expired:
-        transaction.record(EventKind.SESSION_ENDED, user_id=user_id, session_id=session_id)
+    for session_id, user_id, was_alive in expired:
+        if was_alive:
+            transaction.record(EventKind.SESSION_ENDED, user_id=user_id, session_id=session_id)
     return len(expired)
 
 

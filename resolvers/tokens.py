@@ -16,7 +16,7 @@ from uuid import UUID
 import jwt
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-_ISSUER = "parley"
+OWN_ISSUER = "parley"
 _ALGORITHM = "HS256"
 _FAMILY = 16
 _SECRET = 32
@@ -30,6 +30,8 @@ class Named:
     workspace_id: UUID
     session_id: UUID
     user_id: UUID
+    # When its streams end with the token, in seconds since 1970; None where they live as long as the sign-in.
+    ends: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +112,7 @@ def access_token(key: bytes, named: Named, seconds: int) -> tuple[str, datetime]
     now = datetime.now(UTC).replace(microsecond=0)
     expires = now + timedelta(seconds=seconds)
     claims = {
-        "iss": _ISSUER,
+        "iss": OWN_ISSUER,
         "exp": expires,
         "wid": str(named.workspace_id),
         "sid": str(named.session_id),
@@ -126,7 +128,7 @@ def read_access_token(key: bytes, token: str) -> Named | None:
             token,
             key,
             algorithms=[_ALGORITHM],
-            issuer=_ISSUER,
+            issuer=OWN_ISSUER,
             options={"require": ["exp", "iss", "sub", "sid", "wid"]},
         )
         return Named(UUID(claims["wid"]), UUID(claims["sid"]), UUID(claims["sub"]))

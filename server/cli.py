@@ -6,6 +6,7 @@ stderr and the exit status 1, not a traceback.
 
 import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -27,6 +28,11 @@ app.add_typer(schema, name="schema")
 app.add_typer(workspace.app, name="workspace")
 app.add_typer(user.app, name="user")
 app.add_typer(portal.app, name="portal")
+issuer = typer.Typer(help="Firms' own issuers, whose tokens sign their people in.", no_args_is_help=True)
+app.add_typer(issuer, name="issuer")
+
+Slug = Annotated[str, typer.Option("--workspace", help="The workspace's slug.")]
+Json = Annotated[bool, typer.Option("--json", help="Answer as JSON.")]
 
 
 def main() -> None:
@@ -55,9 +61,12 @@ def up(
 @app.command()
 def serve() -> None:
     """Serve the API."""
+    from server.identity.command import settle
     from server.serve import serve as run
 
-    run(load())
+    settings = load()
+    settle(settings)
+    run(settings)
 
 
 @app.command()
@@ -177,6 +186,48 @@ def doctor() -> None:
     for finding in findings:
         print(f"{finding.grade:<8} {finding.subject}: {finding.says}")
     sys.exit(any(finding.grade == "wrong" for finding in findings))
+
+
+@issuer.command("add")
+def issuer_add(
+    name: Annotated[str, typer.Argument(metavar="ISSUER", help="As its tokens name it (`iss`).")],
+    workspace: Slug,
+    audience: Annotated[str, typer.Option(help="What its tokens for Parley name (`aud`).")],
+    jwks_url: Annotated[str | None, typer.Option(help="Where it publishes its keys.")] = None,
+    public_key: Annotated[Path | None, typer.Option(help="A file with its one key, in PEM.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Have an issuer speak for a workspace; or change its audience and keys."""
+    from resolvers.issuer import Given
+    from server.identity import command
+
+    settings = load()
+    _reachable(settings)
+    command.add(settings, workspace, Given(name, audience, jwks_url, command.public_key(public_key)), as_json=as_json)
+
+
+@issuer.command("list")
+def issuer_list(workspace: Slug, as_json: Json = False) -> None:
+    """List the issuers of a workspace."""
+    from server.identity import command
+
+    settings = load()
+    _reachable(settings)
+    command.show(settings, workspace, as_json=as_json)
+
+
+@issuer.command("remove")
+def issuer_remove(
+    name: Annotated[str, typer.Argument(metavar="ISSUER", help="As its tokens name it (`iss`).")],
+    workspace: Slug,
+    as_json: Json = False,
+) -> None:
+    """Have an issuer speak for nobody any more: the sign-ins that it has begun end, the accounts stay."""
+    from server.identity import command
+
+    settings = load()
+    _reachable(settings)
+    command.remove(settings, workspace, name, as_json=as_json)
 
 
 @schema.command("print")

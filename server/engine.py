@@ -8,6 +8,8 @@ from uuid import UUID
 from graphql import GraphQLSchema, OperationType
 
 from models.connection import Connection
+from resolvers.errors import Unauthenticated
+from resolvers.identity import Claim, claim
 from resolvers.origin import Origin
 from resolvers.process import Process
 from resolvers.session import authenticate, identify
@@ -28,8 +30,18 @@ class ParleyEngine:
         self.public_mutations = public_mutations
         self.weights = weights
 
-    def identify(self, token: str) -> Named:
-        return identify(self._process, token)
+    def identify(self, token: str) -> Named | Claim:
+        try:
+            return identify(self._process, token)
+        except Unauthenticated:
+            # None of ours. A firm's own issuer may have made it.
+            claimed = claim(self._process, token)
+            if claimed is None:
+                raise
+            return claimed
+
+    def ends(self, who: Named) -> float | None:
+        return who.ends
 
     def user_of(self, who: Named) -> UUID:
         return who.user_id

@@ -1,15 +1,19 @@
 """What resolvers need from the process, made from its settings."""
 
 import select
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from psycopg_pool import AsyncConnectionPool
 
 from models.connection import Connection
+from resolvers.issuer_token import ClaimNames
 from resolvers.limit import Limiter
-from resolvers.process import MarksMoved, Pool, Process, Publish, Queue
+from resolvers.process import Issuers, MarksMoved, Pool, Process, Publish, Queue
 from resolvers.sealing import Sealer, derived
+from server.identity.fetch import fetch
+from server.identity.keyring import FetchedKeys
 from server.limiter import Buckets, SharedLimiter
 from server.settings import Settings
 
@@ -85,4 +89,20 @@ def make_process(
         public_url=settings.public_address,
         invitation_seconds=settings.invitation_seconds,
         link_seconds=settings.link_seconds,
+        issuers=_make_issuers(settings),
+    )
+
+
+def _make_issuers(settings: Settings) -> Issuers:
+    return Issuers(
+        keys=FetchedKeys(partial(fetch, insecure=not settings.production)),
+        claims=ClaimNames(
+            subject=settings.claim_subject,
+            email=settings.claim_email,
+            email_verified=settings.claim_email_verified,
+            name=settings.claim_name,
+            picture=settings.claim_picture,
+            kind=settings.claim_kind,
+        ),
+        clock_skew_seconds=settings.clock_skew_seconds,
     )

@@ -69,6 +69,20 @@ class Settings(BaseSettings):
     mail_from: str = ""
     smtp_catcher_port: Port = 1025
     mail_page_port: Port = 8025
+    portal_port: Port = 8100
+
+    issuer: str = ""
+    issuer_audience: str = ""
+    issuer_workspace: str = ""
+    jwks_url: str = ""
+    issuer_public_key: str = ""
+    claim_subject: str = "sub"
+    claim_email: str = "email"
+    claim_email_verified: str = "email_verified"
+    claim_name: str = "name"
+    claim_picture: str = "picture"
+    claim_kind: str = "parley_kind"
+    clock_skew_seconds: Annotated[int, Field(ge=0, le=300)] = 30
 
     access_token_seconds: Annotated[int, Field(ge=10, le=86_400)] = 900
     refresh_token_seconds: Annotated[int, Field(ge=60, le=31_536_000)] = 2_592_000
@@ -149,11 +163,37 @@ class Settings(BaseSettings):
             missing = [name for name in ("secret_key", "database_url", "valkey_url") if getattr(self, name) is None]
             if missing:
                 raise ValueError(f"{', '.join(map(variable, missing))} must be set in production")
+        self._check_issuer()
         ports: dict[int, str] = {}
         for name in ("port", "smtp_catcher_port", "mail_page_port"):
             if other := ports.setdefault(getattr(self, name), name) != name and ports[getattr(self, name)]:
                 raise ValueError(f"{variable(other)} and {variable(name)} must differ")
         return self
+
+    def _check_issuer(self) -> None:
+        more = ("issuer_audience", "issuer_workspace", "jwks_url", "issuer_public_key")
+        alone = [name for name in more if getattr(self, name)]
+        if alone and not self.issuer:
+            raise ValueError(f"{variable('issuer')} must be set with {', '.join(map(variable, alone))}")
+        if self.issuer and not self.issuer_audience:
+            raise ValueError(f"{variable('issuer_audience')} must be set with {variable('issuer')}")
+        if self.issuer and bool(self.jwks_url) == bool(self.issuer_public_key):
+            names = f"{variable('jwks_url')} or {variable('issuer_public_key')}"
+            raise ValueError(f"{names} must be set with {variable('issuer')}: one of them")
+
+    @property
+    def issuer_key(self) -> str | None:
+        """The issuer's key in PEM, where it has one that never changes. Raises SettingsError for a file that can't be
+        read."""
+        given = self.issuer_public_key
+        if not given:
+            return None
+        if given.lstrip().startswith("-----BEGIN"):
+            return given.replace("\\n", "\n")
+        try:
+            return Path(given).expanduser().read_text()
+        except (OSError, UnicodeDecodeError):
+            raise SettingsError(f"{variable('issuer_public_key')}: neither PEM nor a file that can be read") from None
 
     @property
     def production(self) -> bool:

@@ -16,13 +16,15 @@ from psycopg_pool import AsyncConnectionPool
 
 import migrations
 from models.connection import Connection
-from resolvers.process import Pool, Process
+from resolvers.process import Issuers, Pool, Process
 from resolvers.sealing import Sealer
 from server.embedded.postgres import EmbeddedPostgres
 from server.embedded.valkey import EmbeddedValkey
 from server.engine import ParleyEngine
 from server.graphql.execution import Execution
 from server.http.app import build_app
+from server.identity.fetch import fetch
+from server.identity.keyring import FetchedKeys
 from server.limiter import Buckets
 from tests.cast import MEMBERS, PASSWORD, Member, Person, make_cast, sign_in_of
 from tests.ledger import Ledger
@@ -66,6 +68,7 @@ def make_process(
         public_url="http://parley.test",
         invitation_seconds=7 * 86400,
         link_seconds=900,
+        issuers=Issuers(keys=FetchedKeys(fetch)),
     )
 
 

@@ -84,6 +84,9 @@ def test_every_statement_stays_within_a_workspace() -> None:
     across = {
         "event.lines_past_retention",
         "event.newest_events",
+        "issuer.all_issuers",
+        "issuer.first_workspaces",
+        "issuer.issuer_by_name",
         "link.delete_link_request",
         "mail.delete_spent_links",
         "link.insert_link_request",

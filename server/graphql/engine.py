@@ -26,11 +26,15 @@ class Engine(Protocol):
         """Fields whose values can be large, and how many values each counts for."""
 
     def identify(self, token: str) -> Any:
-        """Who a token speaks for, as far as the token alone tells; what it gives is for `open`.
+        """Who a token speaks for, as far as the token alone tells; what it gives is for `open`. Where that has
+        to be asked, a function of where it comes from, which is awaited, and gives and raises the same.
 
         Raises Unauthenticated, or any exception with the code UNAUTHENTICATED (see `server.graphql.error`), when the
         token is bad or expired.
         """
+
+    def ends(self, who: Any) -> float | None:
+        """When the streams of somebody who was identified end at the latest, in seconds since 1970."""
 
     def user_of(self, who: Any) -> Hashable:
         """Whom somebody who was identified is one of the sign-ins of."""
@@ -44,6 +48,10 @@ class Engine(Protocol):
         Raises Unauthenticated, or any exception with that code, when the sign-in has ended: that refuses the request
         as a whole. Any other public exception is answered as a request error (no `data`).
         """
+
+
+# How those are told whose streams end with their token.
+ENDED = "This sign-in has ended."
 
 
 class Unauthenticated(Exception):

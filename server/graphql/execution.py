@@ -1,8 +1,10 @@
 """From what a client asks to a result: document (cached), cost, context, execution."""
 
+import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any, ClassVar, NamedTuple
+from functools import partial
+from typing import Any, ClassVar, NamedTuple, NoReturn
 
 from graphql import ExecutionResult, GraphQLError, OperationType, create_source_event_stream
 from graphql.execution import Executor
@@ -78,13 +80,29 @@ class Execution:
         self._at_once = AtOnce()
 
     def identify(self, authorization: list[str]) -> Any | None:
-        """Who the values of an Authorization header speak for; None where there is none.
+        """Who the values of an Authorization header speak for; None where there is none. A function of where they come
+        from, to be awaited, where that has to be asked.
 
         Raises:
             an exception with the code UNAUTHENTICATED: the token is bad or has expired.
         """
         bearer = token(authorization)
         return None if bearer is None else self.engine.identify(bearer)
+
+    async def caller(self, authorization: list[str], origin: Origin) -> Callable[[], Any | None]:
+        """Who asks, as `prepare` and `speaks_for` want it: what is wrong with a token is raised where it matters."""
+        try:
+            who: Any = self.identify(authorization)
+            if callable(who):
+                who = await who(origin)
+        except Exception as raised:
+            return partial(_refuse, raised)
+        return lambda: who
+
+    def seconds_left(self, who: Any | None) -> float | None:
+        """How long streams of somebody may live, if not as long as their sign-in; none of them begins at 0 or less."""
+        ends = None if who is None else self.engine.ends(who)
+        return None if ends is None else ends - time.time()
 
     def prepare(self, asked: Asked, who: Callable[[], Any | None] = lambda: None) -> Prepared:
         """
@@ -175,6 +193,10 @@ class Execution:
             hide_suggestions=self._hide_suggestions,
             operation_extensions=prepared.asked.extensions,
         )
+
+
+def _refuse(raised: Exception) -> NoReturn:
+    raise raised
 
 
 def _is_nobody(who: Callable[[], Any | None]) -> bool:

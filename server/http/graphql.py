@@ -8,6 +8,7 @@ Each request is one pass: head, body, document (cached), token, context, executi
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from graphql import OperationType
@@ -54,29 +55,27 @@ class GraphQL:
         if media is None:
             raise Refused(406, f"Accept must allow {accept.GRAPHQL} or {accept.JSON}.")
         asked = await posted(head, receive, self._largest_body) if method == "POST" else linked(scope)
+        origin = origin_of(scope)
+        who = await self._execution.caller(head.authorization, origin)
         try:
-            prepared = self._execution.prepare(asked, lambda: self._named(head))
+            prepared = self._execution.prepare(asked, who)
         except Invalid as invalid:
             return refusal(error.of_request(invalid.errors, invalid.code), media)
-        operation, origin = prepared.operation, origin_of(scope)
+        operation = prepared.operation
         if operation.type is OperationType.QUERY:
             with Departure(receive):
-                return await self._executed(prepared, head, media, origin)
+                return await self._executed(prepared, who, media, origin)
         if operation.type is OperationType.SUBSCRIPTION:
             raise Refused(400, "Subscriptions are not served by POST and GET.")
         if method != "POST":
             raise Refused(405, "A mutation must be sent by POST.", ((b"allow", b"POST"),))
-        return await asyncio.shield(self._mutations.start(self._executed(prepared, head, media, origin)))
+        return await asyncio.shield(self._mutations.start(self._executed(prepared, who, media, origin)))
 
-    async def _executed(self, prepared: Prepared, head: Head, media: str, origin: Origin) -> Answer:
+    async def _executed(self, prepared: Prepared, who: Callable[[], Any | None], media: str, origin: Origin) -> Answer:
         try:
-            who = self._execution.speaks_for(prepared.operation, lambda: self._named(head))
-            result = await self._execution.run(prepared, who, origin)
+            result = await self._execution.run(prepared, self._execution.speaks_for(prepared.operation, who), origin)
             if isinstance(result, list):
                 return refusal(error.of_request(result, "BAD_USER_INPUT"), media)
             return Answer(200, self._execution.encoded(prepared, result))
         except Exception as raised:
             return failure(raised, media)
-
-    def _named(self, head: Head) -> Any | None:
-        return self._execution.identify(head.authorization)

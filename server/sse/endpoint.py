@@ -7,6 +7,7 @@ operation is told in the stream: to an EventSource, a status other than 200 is t
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -18,6 +19,7 @@ from server.connections import Service
 from server.graphql import error
 from server.graphql.asked import Asked
 from server.graphql.document import Invalid
+from server.graphql.engine import ENDED, Unauthenticated
 from server.graphql.execution import Prepared
 from server.graphql.payload import encode
 from server.graphql.streams import Rejected, Stream, Streams, Unavailable
@@ -78,29 +80,27 @@ class EventStream:
     async def _answer(
         self, scope: Scope, receive: Receive, send: Send, head: Head, asked: Asked, outlet: EventOutlet
     ) -> None:
+        caller = await self._service.execution.caller(head.authorization, origin_of(scope))
         try:
-            prepared = self._service.execution.prepare(asked, lambda: self._named(head))
+            prepared = self._service.execution.prepare(asked, caller)
         except Invalid as invalid:
             outlet.error(error.of_request(invalid.errors, invalid.code))
             await self._stream(send, receive, outlet)
             return
         if prepared.operation.type is OperationType.MUTATION and scope["method"] != "POST":
             raise Refused(405, "A mutation must be sent by POST.", ((b"allow", b"POST"),))
-        who = self._who(prepared, head)
+        who = self._who(prepared, caller)
         if prepared.operation.type is OperationType.SUBSCRIPTION:
             scope[STREAMING] = True
             await self._subscription(send, receive, prepared, who, outlet)
         else:
             await self._result(send, receive, prepared, who, outlet, origin_of(scope))
 
-    def _who(self, prepared: Prepared, head: Head) -> Any | None:
+    def _who(self, prepared: Prepared, caller: Callable[[], Any | None]) -> Any | None:
         try:
-            return self._service.execution.speaks_for(prepared.operation, lambda: self._named(head))
+            return self._service.execution.speaks_for(prepared.operation, caller)
         except Exception as raised:
             raise _ended(raised) from raised
-
-    def _named(self, head: Head) -> Any | None:
-        return self._service.execution.identify(head.authorization)
 
     async def _subscription(
         self, send: Send, receive: Receive, prepared: Prepared, who: Any | None, outlet: EventOutlet
@@ -109,6 +109,8 @@ class EventStream:
         if service.streams is None:
             raise Refused(400, "Subscriptions are not served here.")
         user = None if who is None else service.execution.engine.user_of(who)
+        if (left := service.execution.seconds_left(who)) is not None and left <= 0:
+            raise _ended(Unauthenticated())
         if not service.open():
             raise _too_many()
         try:
@@ -133,9 +135,11 @@ class EventStream:
             outlet.error(rejected.errors)
         except Exception as raised:
             raise _ended(raised) from raised
-        retire = asyncio.get_running_loop().call_later(
-            self._service.bounds.seconds, outlet.expel, "This connection has lived its time."
-        )
+        seconds, why = self._service.bounds.seconds, "This connection has lived its time."
+        left = self._service.execution.seconds_left(who)
+        if left is not None and left < seconds:
+            seconds, why = left, ENDED
+        retire = asyncio.get_running_loop().call_later(seconds, outlet.expel, why)
         try:
             await self._stream(send, receive, outlet)
         finally:

@@ -24,6 +24,7 @@ from server.connections import Service
 from server.graphql import error
 from server.graphql.asked import Asked
 from server.graphql.document import Invalid
+from server.graphql.engine import ENDED
 from server.graphql.execution import Prepared
 from server.graphql.streams import Rejected, Streams, Unavailable
 from server.websocket import frame
@@ -100,12 +101,13 @@ class Connection:
         self._reader: asyncio.Task[None] | None = None  # while it reads
         self._writer: asyncio.Task[None] | None = None
         self._hurrying: asyncio.TimerHandle | None = None
+        self._retiring: asyncio.TimerHandle | None = None
 
     async def run(self) -> None:
         """Until the socket is closed, by whomever."""
         bounds, loop = self._service.bounds, asyncio.get_running_loop()
         self._hurrying = loop.call_later(bounds.init_seconds, self.close, TOO_LATE)
-        retiring = loop.call_later(bounds.seconds, self._retire)
+        self._retiring = loop.call_later(bounds.seconds, self._retire)
         try:
             await self._read()
             if self._closing and self._writer is not None:
@@ -113,7 +115,7 @@ class Connection:
         finally:
             self._closing = True
             self._stop_hurrying()
-            retiring.cancel()
+            self._retiring.cancel()
             self._leave()
             ending = [*self._tasks] if self._writer is None else [*self._tasks, self._writer]
             for task in ending:
@@ -242,15 +244,20 @@ class Connection:
         except Exception as raised:
             self._refuse(raised)
             return
-        if viewer is None or self._service.streams is None:
+        asked = callable(viewer)
+        if viewer is None or (self._service.streams is None and not asked):
             self._acknowledge(viewer)
         else:
-            self._start(self._verify(self._service.streams, viewer))
+            self._start(self._verify(viewer, asked))
 
-    async def _verify(self, streams: Streams, viewer: Any) -> None:
+    async def _verify(self, viewer: Any, asked: bool) -> None:
+        """asked: who it is has to be asked first."""
         try:
             async with asyncio.timeout(self._service.bounds.init_seconds):
-                await streams.verify(viewer)
+                if asked:
+                    viewer = await viewer(self._origin)
+                if self._service.streams is not None:
+                    await self._service.streams.verify(viewer)
         except Exception as raised:
             self._refuse(raised)
         else:
@@ -266,6 +273,11 @@ class Connection:
     def _acknowledge(self, viewer: Any | None) -> None:
         if self._closing:
             return
+        if (left := self._service.execution.seconds_left(viewer)) is not None:
+            if left <= 0:
+                self._expel(ENDED)
+                return
+            self._end_in(left)
         if viewer is not None:
             user = self._service.execution.engine.user_of(viewer)
             if not self._service.enter(user, self._outgoing):
@@ -275,6 +287,13 @@ class Connection:
         self._viewer = viewer
         self._acknowledged = True
         self._outgoing.append(frame.ACK)
+
+    def _end_in(self, seconds: float) -> None:
+        """With the token, if it doesn't live its time before."""
+        loop = asyncio.get_running_loop()
+        if self._retiring is not None and loop.time() + seconds < self._retiring.when():
+            self._retiring.cancel()
+            self._retiring = loop.call_later(seconds, self._expel, ENDED)
 
     def _complete(self, operation_id: str) -> None:
         operation = self._operations.get(operation_id)

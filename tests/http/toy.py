@@ -232,6 +232,9 @@ class ToyEngine:
             raise Unauthenticated
         return token
 
+    def ends(self, who: str) -> None:
+        """With its sign-in."""
+
     def user_of(self, who: str) -> str:
         return who
 
