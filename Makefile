@@ -21,7 +21,7 @@ export PIP_ROOT_USER_ACTION := ignore
 CHECKS := lint format types imports schema migrations
 
 .DEFAULT_GOAL := help
-.PHONY: help run explorer test stress check bench lock screenshot clean check-browser $(CHECKS:%=check-%)
+.PHONY: help run run-portal explorer test stress check bench lock screenshot clean check-browser $(CHECKS:%=check-%)
 
 help: ## this list
 	@echo "make TARGET, where TARGET is"
@@ -30,6 +30,10 @@ help: ## this list
 run: $(FOR_RUN) ## start everything: database, API, worker, mail catcher, demo data (Ctrl-C stops it)
 	@$(BIN)/python -P -m server.explorer.build || echo "going on without it"
 	@$(BIN)/parley up --under-make
+
+run-portal: $(FOR_RUN) ## the same, with a firm's own portal that has the chat in it and its own sign-in
+	@$(BIN)/python -P -m server.explorer.build || echo "going on without it"
+	@$(BIN)/parley up --under-make --portal
 
 explorer: $(FOR_RUN) ## build the explorer, which `run` does too
 	@$(BIN)/python -P -m server.explorer.build
@@ -97,7 +101,7 @@ check-migrations:
 # The environment is made anew where it is half made, its Python no longer runs, it belongs to another place (its
 # programs hold the checkout's path), or another version was asked for by name.
 VERSION_OF = $(shell $(1) -c 'import sys; print(*sys.version_info[:2], sep=".")' 2>/dev/null)
-ifneq ($(filter run explorer test stress check bench lock screenshot check-%,$(MAKECMDGOALS)),)
+ifneq ($(filter run run-portal explorer test stress check bench lock screenshot check-%,$(MAKECMDGOALS)),)
   FOUND := $(call VERSION_OF,$(BIN)/python)
   ASKED := $(FOUND)
   ifneq ($(filter environment command,$(origin PYTHON)),)

@@ -47,6 +47,7 @@ def main() -> None:
 @app.command()
 def up(
     under_make: Annotated[bool, typer.Option("--under-make", hidden=True)] = False,
+    portal: Annotated[bool, typer.Option("--portal", help="Also a firm's own portal with the chat in it.")] = False,
 ) -> None:
     """Start everything: database, Valkey, mail catcher, demo data, API, worker and beat. Ctrl-C stops it."""
     from server.embedded.make import Make
@@ -55,7 +56,12 @@ def up(
     make = Make() if under_make else None
     for name in unknown_variables(os.environ):
         print(f"parley: {name} is no setting of Parley's and is ignored", file=sys.stderr)
-    sys.exit(run(load(), make))
+    settings = load()
+    if portal:
+        from server.demo.portal_host.serve import with_portal
+
+        settings = with_portal(settings)
+    sys.exit(run(settings, make, portal=portal))
 
 
 @app.command()
@@ -99,6 +105,15 @@ def mail_catcher() -> None:
     asyncio.run(run(settings.smtp_catcher_port, settings.mail_page_port, origin_of(settings.public_address)))
 
 
+@app.command("portal-host")
+def portal_host() -> None:
+    """Serve a firm's own portal with the chat in it. For development."""
+    from server.demo.portal_host.serve import serve as run
+    from server.settings import read
+
+    run(read())
+
+
 @app.command()
 def migrate() -> None:
     """Bring the database to the newest revision."""
@@ -112,13 +127,14 @@ def demo(
     messages: Annotated[
         int | None, typer.Option(min=1000, help="Also fill a large workspace, with so many messages.")
     ] = None,
+    harbor: Annotated[bool, typer.Option("--harbor", help="Also the firm that has a portal of its own.")] = False,
 ) -> None:
     """Fill in the demo data, where they aren't there yet."""
     from server.demo import main as fill
 
     settings = load()
     _reachable(settings)
-    fill(settings, messages)
+    fill(settings, messages, harbor=harbor)
 
 
 @app.command()

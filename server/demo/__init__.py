@@ -4,6 +4,7 @@ Each workspace is written in one transaction: it is there whole, or not at all. 
 changes, but that a firm told before there were portals is given them.
 """
 
+import secrets
 import sys
 from typing import TextIO
 
@@ -15,10 +16,12 @@ PASSWORD = "parley-demo"  # noqa: S105  it is meant to be known
 NORTHWIND = "northwind-studio"
 OTHER = "other-office"
 LARGE = "large"
+HARBOR = "harbor-legal"
 
 
-def main(settings: Settings, messages: int | None = None, out: TextIO = sys.stdout) -> None:
-    """Fill in the small firms and, with a number of `messages`, the large one of that size.
+def main(settings: Settings, messages: int | None = None, out: TextIO = sys.stdout, *, harbor: bool = False) -> None:
+    """Fill in the small firms and, with a number of `messages`, the large one of that size. `harbor`: also the one that
+    has a portal of its own.
 
     Raises SettingsError in production.
     """
@@ -27,6 +30,8 @@ def main(settings: Settings, messages: int | None = None, out: TextIO = sys.stdo
     # Every transaction here is one that is asked for; VACUUM runs in none.
     with psycopg.connect(settings.database_address, autocommit=True) as connection:
         _fill_small(connection)
+        if harbor:
+            _fill_harbor(connection)
         if messages is not None:
             _fill_large(connection, messages, out)
 
@@ -51,6 +56,19 @@ def _fill_small(connection: psycopg.Connection) -> None:
                 northwind.add_portals(connection, slug)
 
 
+def _fill_harbor(connection: psycopg.Connection) -> None:
+    if HARBOR in slugs(connection):
+        return
+    from server.demo import harbor
+    from server.demo.chronicle import Chronicle, hashed
+
+    with connection.transaction():
+        chronicle = Chronicle.open(connection, harbor.NAME, HARBOR, harbor.BEGAN)
+        if chronicle is not None:
+            harbor.tell(chronicle, hashed(secrets.token_urlsafe(32)))
+            chronicle.write()
+
+
 def _fill_large(connection: psycopg.Connection, messages: int, out: TextIO) -> None:
     from server.demo import large
     from server.demo.chronicle import Chronicle, hashed
@@ -71,5 +89,5 @@ def _fill_large(connection: psycopg.Connection, messages: int, out: TextIO) -> N
 
 def slugs(connection: psycopg.Connection) -> set[str]:
     """Which of the demo's workspaces are there."""
-    found = connection.execute("SELECT slug FROM workspace WHERE slug = ANY (%s)", [[NORTHWIND, OTHER, LARGE]])
+    found = connection.execute("SELECT slug FROM workspace WHERE slug = ANY (%s)", [[NORTHWIND, OTHER, LARGE, HARBOR]])
     return {slug for (slug,) in found}

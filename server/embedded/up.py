@@ -25,17 +25,18 @@ from server.explorer.place import built
 from server.settings import Settings, variable
 
 LOCAL = "127.0.0.1"
-NAMES = ("postgres", "valkey", "mail", "migrate", "demo", "api", "worker", "beat")
+NAMES = ("postgres", "valkey", "mail", "migrate", "demo", "portal", "api", "worker", "beat")
 
 
-def run(settings: Settings, make: Make | None = None) -> int:
-    """Returns the exit status. Raises EmbeddedError, before anything is started, for whatever can be known then."""
+def run(settings: Settings, make: Make | None = None, *, portal: bool = False) -> int:
+    """`portal`: with the demo's, whose issuer the settings name. Returns the exit status. Raises EmbeddedError, before
+    anything is started, for whatever can be known then."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # until the supervisor takes over
     output = Output(sys.stdout, NAMES)
     lock = _claim(settings.data_folder)
     services: list[EmbeddedService] = []
     try:
-        _check_ports(settings)
+        _check_ports(settings, portal=portal)
         if settings.embedded_database:
             postgres = EmbeddedPostgres(settings.data_folder)
             services.append(postgres)
@@ -45,15 +46,15 @@ def run(settings: Settings, make: Make | None = None) -> int:
             services.append(EmbeddedValkey(settings.data_folder))
         for service in services:
             service.prepare()
-        supervisor = Supervisor(stages(settings, services), output)
-        return asyncio.run(supervise(supervisor, lambda: welcome(settings), make))
+        supervisor = Supervisor(stages(settings, services, portal=portal), output)
+        return asyncio.run(supervise(supervisor, lambda: welcome(settings, portal=portal), make))
     finally:
         for service in services:
             service.release()
         lock.release()
 
 
-def stages(settings: Settings, services: Sequence[EmbeddedService]) -> list[list[Part]]:
+def stages(settings: Settings, services: Sequence[EmbeddedService], *, portal: bool = False) -> list[list[Part]]:
     """What starts together, in the order in which it starts."""
     environment = {**os.environ, **settings.variables(), "PYTHONUNBUFFERED": "1"}
 
@@ -65,12 +66,15 @@ def stages(settings: Settings, services: Sequence[EmbeddedService]) -> list[list
     if settings.embedded_mail:
         ground.append(Part("mail", parley("mail-catcher"), ready=lambda: _listens(settings.mail_page_port)))
     migrate = [Part("migrate", parley("migrate"), step=True)]
-    demo = [] if settings.production else [Part("demo", parley("demo"), step=True)]
+    filling = parley("demo", "--harbor") if portal else parley("demo")
+    demo = [] if settings.production else [Part("demo", filling, step=True)]
     processes = [
         Part("api", parley("serve"), ready=lambda: _healthy(settings)),
         Part("worker", parley("worker")),
         Part("beat", parley("beat")),
     ]
+    if portal:
+        processes.append(Part("portal", parley("portal-host"), ready=lambda: _listens(settings.portal_port)))
     return [stage for stage in (ground, migrate, demo, processes) if stage]
 
 
@@ -87,7 +91,7 @@ def _part_of(service: EmbeddedService) -> Part:
     )
 
 
-def welcome(settings: Settings) -> str:
+def welcome(settings: Settings, *, portal: bool = False) -> str:
     address = settings.public_address
     lines = ["", "Parley is ready.", "", f"  start      {address}/", f"  GraphQL    {address}/graphql"]
     if settings.explorer:
@@ -95,6 +99,8 @@ def welcome(settings: Settings) -> str:
         lines.append(f"  explorer   {there}")
     if settings.embedded_mail:
         lines.append(f"  mail       http://localhost:{settings.mail_page_port}")
+    if portal:
+        lines.append(f"  portal     http://localhost:{settings.portal_port}, of Harbor Legal, with its own sign-in")
     if not settings.production:
         width = max(len(person.email) for person in PEOPLE) + 4
         lines += ["", f"  Sign in, with the password {PASSWORD}, as"]
@@ -112,11 +118,13 @@ def _claim(folder: Path) -> FolderLock:
     return lock
 
 
-def _check_ports(settings: Settings) -> None:
+def _check_ports(settings: Settings, *, portal: bool = False) -> None:
     wanted = [(settings.host, settings.port, "port")]
     if settings.embedded_mail:
         wanted += [(LOCAL, settings.smtp_catcher_port, "smtp_catcher_port")]
         wanted += [(LOCAL, settings.mail_page_port, "mail_page_port")]
+    if portal:
+        wanted.append((LOCAL, settings.portal_port, "portal_port"))
     faults = [fault for host, port, name in wanted if (fault := _port_fault(host, port, variable(name)))]
     if faults:
         raise EmbeddedError("\n".join(faults))
