@@ -8,7 +8,6 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from models.issuer import identities
-from models.link import LinkPurpose, links
 from models.session import SessionMethod, sessions
 from models.statement import Statement, nothing, scalar, text, uuid, uuids
 from models.user import UserStatus, users
@@ -112,18 +111,6 @@ activate_person = Statement(
     sa.update(users)
     .where(of_workspace, users.c.id == uuid("user_id"), users.c.status == UserStatus.INVITED.value)
     .values(status=UserStatus.ACTIVE.value, activated_at=now),
-    nothing,
-)
-# Whoever has come by another way needs no invitation any more.
-end_invitations = Statement(
-    sa.update(links)
-    .where(
-        links.c.workspace_id == uuid("workspace_id"),
-        links.c.user_id == uuid("user_id"),
-        links.c.purpose == LinkPurpose.INVITATION.value,
-        links.c.ended_at.is_(None),
-    )
-    .values(ended_at=now),
     nothing,
 )
 

@@ -15,12 +15,14 @@ from psycopg.errors import DeadlockDetected, UniqueViolation
 
 from models import identity as identities
 from models import issuer as issuers
+from models import link as links
 from models import session as sessions
 from models.audit import Action, Actor
 from models.event import EventKind
 from models.identity import Identified
 from models.ids import new_id
 from models.issuer import IssuerRow
+from models.link import LinkPurpose
 from models.user import UserStatus
 from resolvers.errors import Unauthenticated
 from resolvers.issuer_key import Key
@@ -259,7 +261,8 @@ async def _follow(transaction: Transaction, user: Identified, whom: Person) -> N
     activated = user.status == UserStatus.INVITED
     if activated:
         await identities.activate_person.send(connection, **whose)
-        await identities.end_invitations.send(connection, **whose)
+        # Whoever has come by another way needs no invitation any more.
+        await links.end_links_of_user.send(connection, **whose, purpose=LinkPurpose.INVITATION.value)
         transaction.audit(Action.USER_ACTIVATED, actor_id=user.id, by=Actor.ISSUER, user_id=user.id)
     name = whom.name or user.name
     picture = whom.picture or user.avatar_url
@@ -273,6 +276,9 @@ async def _follow(transaction: Transaction, user: Identified, whom: Person) -> N
         await identities.update_person.send(
             connection, **whose, name=name, name_key=folded(name), email=email, email_key=key, avatar_url=picture
         )
+        if email != user.email:
+            # They went to an address that isn't theirs any more.
+            await links.end_links_of_user.send(connection, **whose, purpose=None)
         transaction.audit(
             Action.USER_UPDATED,
             actor_id=user.id,

@@ -4,7 +4,6 @@ import hashlib
 import json
 import math
 import re
-import unicodedata
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from models.issuer import IssuerRow
 from models.user import UserKind
 from resolvers.errors import Refused, Unauthenticated
 from resolvers.issuer_key import Key
-from resolvers.text import ADDRESS_LIMIT, NAME_LIMIT, address_key, is_text, room_name
+from resolvers.text import NAME_LIMIT, address_key, email_address, is_text, person_name
 
 LARGEST = 8192  # characters of a token
 SUBJECT_LIMIT = 255  # OpenID Connect Core, 2
@@ -28,8 +27,6 @@ _LAST = 253_402_214_400  # 9999-12-31
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 # A logout token of the same issuer for the same audience signs nobody in (RFC 8725, 3.11).
 _TYPES = ("jwt", "at+jwt")
-_BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-_NO_ADDRESS = re.compile(r'[\s<>,;:"()\[\]\\]')
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,22 +189,21 @@ def _claim(claims: Mapping[str, Any], name: str) -> Any:
 
 def _address(given: object) -> tuple[str, str] | None:
     """An address and what counts as the same."""
-    if not isinstance(given, str) or len(given) > ADDRESS_LIMIT:
+    if not isinstance(given, str):
         return None
-    key = address_key(given)
-    email = unicodedata.normalize("NFC", given.strip()) if key else ""
-    local, at, domain = email.rpartition("@")
-    strange = any(unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp") for character in email)
-    if key is None or not (local and at and domain) or "@" in local or strange or _NO_ADDRESS.search(email):
+    try:
+        email = email_address(given)
+    except Refused:
         return None
-    return email, key
+    key = address_key(email)
+    return None if key is None else (email, key)
 
 
 def _name(given: object) -> str | None:
-    if not isinstance(given, str) or _BIDI.search(given):
+    if not isinstance(given, str):
         return None
     try:
-        return room_name(given)
+        return person_name(given)
     except Refused:
         return None
 

@@ -6,16 +6,17 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from models import identity as identities
 from models.user import UserKind
 from resolvers import identity
+from resolvers.account import activate_user, deactivate_user
 from resolvers.issuer_token import ClaimNames
 from resolvers.operation import Transaction, operate
 from resolvers.process import Process
-from resolvers.session import end
 from resolvers.user import create_user
 from tests.cast import Person
 from tests.identity.oidc import Oidc
@@ -28,32 +29,26 @@ Refused = Callable[[str], Awaitable[str]]
 
 
 async def audited(ledger: Ledger, person: Person) -> list[tuple[str, str]]:
-    found = await ledger.sql("SELECT action, by FROM audit WHERE workspace_id = %s ORDER BY id", person.workspace_id)
+    found = await ledger.sql(
+        "SELECT action, by FROM audit WHERE workspace_id = %s AND by = 'ISSUER' ORDER BY id", person.workspace_id
+    )
     return [(action, by) for action, by in found if not action.startswith("ISSUER")]
 
 
-async def deactivated(process: Process, workspace_id: Any, email: str) -> None:
-    """As long as there is no operation for it."""
-
-    async def work(transaction: Transaction) -> None:
-        cursor = await transaction.connection.execute(
-            "UPDATE \"user\" SET status = 'DEACTIVATED' WHERE workspace_id = %s AND email = %s RETURNING id",
-            [workspace_id, email],
-        )
-        await transaction.connection.arrival(cursor)
-        ((user_id,),) = await cursor.fetchall()
-        cursor = await transaction.connection.execute("SELECT id FROM session WHERE user_id = %s", [user_id])
-        await transaction.connection.arrival(cursor)
-        for (session_id,) in await cursor.fetchall():
-            await end(transaction, session_id)
-
-    await operate(process, workspace_id, work)
+async def deactivated(process: Process, ledger: Ledger, workspace_id: UUID, email: str) -> None:
+    user_id = await _id_of(ledger, email)
+    await operate(process, workspace_id, lambda transaction: deactivate_user(transaction, None, user_id))
 
 
-async def activated(ledger: Ledger, email: str) -> None:
-    await ledger.sql(
-        "UPDATE \"user\" SET status = 'ACTIVE', activated_at = clock_timestamp() WHERE email = %s RETURNING 1", email
-    )
+async def activated(process: Process, ledger: Ledger, workspace_id: UUID, email: str) -> None:
+    user_id = await _id_of(ledger, email)
+    await operate(process, workspace_id, lambda transaction: activate_user(transaction, None, user_id))
+
+
+async def _id_of(ledger: Ledger, email: str) -> UUID:
+    ((user_id,),) = await ledger.sql('SELECT id FROM "user" WHERE email = %s', email)
+    found: UUID = user_id
+    return found
 
 
 class TestFirstSight:
@@ -211,7 +206,7 @@ class TestDeactivation:
     ) -> None:
         token, unseen = await firm.mint(), await firm.mint(jti="unseen")
         user = await who(token)
-        await deactivated(process, ada.workspace_id, user["email"])
+        await deactivated(process, ledger, ada.workspace_id, user["email"])
         await refused(token)
         assert "deactivated" in await refused(unseen)
         assert "deactivated" in await refused(await firm.mint(jti="new"))
@@ -223,8 +218,8 @@ class TestDeactivation:
         now = int(time.time())
         token, unseen = await firm.mint(iat=now - 5), await firm.mint(iat=now - 5, jti="unseen")
         user = await who(token)
-        await deactivated(process, ada.workspace_id, user["email"])
-        await activated(ledger, user["email"])
+        await deactivated(process, ledger, ada.workspace_id, user["email"])
+        await activated(process, ledger, ada.workspace_id, user["email"])
         assert "sign-in has ended" in await refused(token)
         assert "before the account was activated again" in await refused(unseen)
         assert "before the account was activated again" in await refused(await firm.mint(iat=None, jti="when?"))
@@ -236,11 +231,10 @@ class TestDeactivation:
         user = await who(await firm.mint())
         token = await firm.mint(jti="another")
 
+        user_id = await _id_of(ledger, user["email"])
+
         async def deactivate(transaction: Transaction) -> None:
-            await transaction.connection.execute(
-                "UPDATE \"user\" SET status = 'DEACTIVATED' WHERE workspace_id = %s AND email = %s",
-                [ada.workspace_id, user["email"]],
-            )
+            await deactivate_user(transaction, None, user_id)
 
         async with held(process, ada.workspace_id, deactivate) as deactivation:
             asking = asyncio.create_task(refused(token))
