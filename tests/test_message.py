@@ -301,8 +301,8 @@ async def test_who_is_removed_between_a_send_and_its_payload_is_told_not_found_a
 ) -> None:
     room = await ada.make_room(cleo)
 
-    async def removed_behind(*arguments: Any) -> Any:
-        done = await operate(*arguments)
+    async def removed_behind(*arguments: Any, **more: Any) -> Any:
+        done = await operate(*arguments, **more)
         await ledger.sql("DELETE FROM participant WHERE user_id = %s", cleo.user_id)
         return done
 

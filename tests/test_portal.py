@@ -33,10 +33,10 @@ class Entry(NamedTuple):
 
 
 async def audited(ledger: Ledger, person: Person) -> list[Entry]:
-    """What the audit log says beside the sign-ins of the cast."""
+    """What the audit log says beside the making of the cast."""
     found = await ledger.sql(
         "SELECT action, actor_id, user_id, room_id, portal_id, details FROM audit "
-        "WHERE workspace_id = %s AND action != 'SIGNED_IN' ORDER BY id",
+        "WHERE workspace_id = %s AND action NOT IN ('SIGNED_IN', 'WORKSPACE_CREATED') ORDER BY id",
         person.workspace_id,
     )
     return [Entry(*row) for row in found]

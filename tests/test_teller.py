@@ -47,7 +47,7 @@ async def until_told(process: Process, count: int) -> list[Any]:
 async def test_marks_of_a_while_are_told_together(
     process: Process, ada: Person, ben: Person, cleo: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("server.teller.TOGETHER", 0.3)
+    monkeypatch.setattr("server.teller.TOGETHER", 1.0)
     rooms = [await ada.make_room(ben, cleo) for _ in range(2)]
     messages = [await ada.send(room) for room in rooms]
     for person in (ben, cleo):

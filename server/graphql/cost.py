@@ -69,6 +69,16 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """The size of a list that no argument has a say in."""
+
+    size: int
+
+    def of(self, variables: Mapping[str, Any]) -> int:
+        return self.size
+
+
+@dataclass(frozen=True, slots=True)
 class LongestGiven:
     """The size of a list that answers what was given: as many as the longest list in the document or its variables."""
 
@@ -83,7 +93,7 @@ class Cost:
     """So many values, and those of lists within."""
 
     values: int
-    lists: tuple[tuple[Size | LongestGiven, "Cost"], ...]
+    lists: tuple[tuple[Size | Known | LongestGiven, "Cost"], ...]
 
     def of(self, variables: Mapping[str, Any]) -> int:
         return self.values + sum(size.of(variables) * inner.of(variables) for size, inner in self.lists)
@@ -124,14 +134,14 @@ class _Scale:
     def weigh(self, selections: SelectionSetNode, parent: Any, *, counted: bool = False) -> Cost:
         """`counted`: within a page, whose size its lists have already."""
         values = 0
-        lists: list[tuple[Size | LongestGiven, Cost]] = []
+        lists: list[tuple[Size | Known | LongestGiven, Cost]] = []
         for node, owner in self._fields(selections, parent):
             values += 1 if owner is None else self._weights.get((owner.name, node.name.value), 1)
             field = self._schema.get_field(owner, node.name.value) if owner is not None else None
             if field is None or node.selection_set is None:
                 continue
             named = get_named_type(field.type)
-            size: Size | LongestGiven | None = self._size(node, field)
+            size: Size | Known | LongestGiven | None = self._size(node, field)
             below = named if is_composite_type(named) else None
             inner = self.weigh(node.selection_set, below, counted=size is not None)
             if size is None and not counted and is_list_type(get_nullable_type(field.type)):
@@ -166,10 +176,10 @@ class _Scale:
             return None
         return Size(tuple(self._said(given[name]) for name in _SIZES if name in given))
 
-    def _described(self, node: FieldNode) -> Size:
+    def _described(self, node: FieldNode) -> Known:
         """Introspection asks for no number: its lists are as long as the schema has it."""
         name = node.name.value
-        return Size((Said(len(self._schema.type_map) if name == "types" else _DESCRIBED.get(name, _FIELDS)),))
+        return Known(len(self._schema.type_map) if name == "types" else _DESCRIBED.get(name, _FIELDS))
 
     def _said(self, value: ValueNode) -> Said:
         if isinstance(value, VariableNode):
