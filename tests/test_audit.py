@@ -15,6 +15,7 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+import jwt
 import psycopg
 import pytest
 
@@ -24,9 +25,13 @@ from models.link import LinkPurpose
 from resolvers import audit, link
 from resolvers.account import activate_user, deactivate_user
 from resolvers.audit import Wanted
+from resolvers.errors import Unauthenticated
+from resolvers.identity import recognise
+from resolvers.issuer import Given, put_issuer, remove_issuer
 from resolvers.operation import Transaction, operate
 from resolvers.origin import Origin
 from resolvers.process import Process
+from resolvers.workspace import create_workspace, set_urls
 from schema.node_id import NodeKind, node_id
 from server.commands.audit import Asked, main, shown
 from server.embedded.postgres import EmbeddedPostgres
@@ -38,6 +43,7 @@ from server.http.app import build_app
 from server.settings import Settings, SettingsError
 from tests.cast import NORTHWIND, PASSWORD, Person, link_of
 from tests.conftest import ORIGIN, make_pool, make_process
+from tests.identity.oidc import AUDIENCE, new_key, pem_of
 from tests.ledger import key
 from tests.races import viewer_of
 
@@ -193,7 +199,36 @@ async def use(process: Process, ada: Person, ben: Person, cleo: Person) -> list[
         *await come_and_go(process, ada, ben, cleo),
         *await follow_links(process, ada, ben),
         *await administer(process, ada, ben, cleo),
+        *await come_by_an_issuer(process, ada),
+        *await make_a_firm(process),
     ]
+
+
+async def make_a_firm(process: Process) -> list[str]:
+    lake = await create_workspace(process, "Lake villa", "lake-villa")
+    changed: dict[str, str | None] = {"invitation_url": "https://lake.test/invitation#{token}"}
+    await operate(process, lake, lambda transaction: set_urls(transaction, changed))
+    return []
+
+
+async def come_by_an_issuer(process: Process, ada: Person) -> list[str]:
+    """By tokens of an issuer: who joins an account, who is new, and who may not join."""
+    signing, name = new_key("ES256"), "https://issuer.test"
+    for audience in ("another", AUDIENCE):
+        await put_issuer(process, ada.workspace_id, Given(name, audience, public_key=pem_of(signing)))
+    claims = {"iss": name, "aud": AUDIENCE, "exp": int(time.time()) + 300, "name": "Secret words"}
+    joins = {"sub": "subject one", "email": ada.member.email, "email_verified": True}
+    taken = {"email": ada.member.email}
+    tokens = [
+        jwt.encode({**claims, **whom}, signing, algorithm="ES256")
+        for whom in (joins, {"sub": "subject new", "email": "Ada@new.test"}, {"sub": "subject two", **taken})
+    ]
+    for token in tokens[:2]:
+        await recognise(process, token)
+    with pytest.raises(Unauthenticated):
+        await recognise(process, tokens[2])
+    await remove_issuer(process, ada.workspace_id, name)
+    return [*tokens, "subject one", "subject new", "subject two"]
 
 
 async def follow_links(process: Process, ada: Person, ben: Person) -> list[str]:
