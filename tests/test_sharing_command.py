@@ -16,7 +16,7 @@ from server.cli import app
 from server.embedded.postgres import EmbeddedPostgres
 from server.graphql.asked import Asked
 from server.settings import Settings, SettingsError
-from tests.live.test_sharing import DOCUMENTS, every_event, subscription
+from tests.live.test_sharing import DOCUMENTS, OF_EACH, every_event, subscription
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +56,11 @@ def test_classes_are_told_by_what_they_differ_in(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("stream", ["viewerEvents", "roomEvents(roomId: $room)"])
-def test_whatever_an_event_has_is_shared(settings: Settings, stream: str) -> None:
+def test_whatever_an_event_has_is_shared_but_for_lists_of_each_viewers_own(settings: Settings, stream: str) -> None:
     room = "$room: ID!, " if "$room" in stream else ""
-    status, said = judge(settings, f"subscription ({room}$first: Int) {{ {stream} {{ {every_event()} }} }}", first=2)
+    status, said = judge(
+        settings, f"subscription ({room}$first: Int) {{ {stream} {{ {every_event(OF_EACH)} }} }}", first=2
+    )
     assert status == 0
     for told in ("MessageAdded", "MessageUpdated", "MessageDeleted", "RoomUpdated", "RoomRead", "ReadReceiptUpdated"):
         assert f"{told}: " in said

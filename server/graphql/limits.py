@@ -32,7 +32,7 @@ class Limits:
     root_fields: int = 30
     alias: int = 256  # characters of one alias: it stands with each row of a page
     values: int = 250_000  # that the answer can hold, by the page sizes asked for
-    introspected_values: int = 100_000  # the same where the schema is asked for: nobody signs in for that
+    introspected_values: int = 150_000  # the same where the schema is asked for: nobody signs in for that
     bytes: int = 8 * 1024 * 1024  # of the answer
     errors: int = 1_000  # of the answer
     # A subscription is executed again with each event, and its document is kept as long as it lasts.

@@ -1,7 +1,7 @@
 """Execute once, send to many: who shares a result, and who never may."""
 
 import json
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Collection, Iterable, Sequence
 from typing import Any
 
 import pytest
@@ -238,7 +238,7 @@ class TestNobodyGetsWhatIsAnothers:
         first = await cleo.send(room, "A first word", idempotencyKey="cleo's own")
         await dan.done("setRoomMuted", {"roomId": room, "muted": True})
         await ben.done("markRoomRead", {"roomId": room, "upToMessageId": first["id"]})
-        everything = selection("MessageAdded", 4)
+        everything = selection("MessageAdded", 4) + f" room {{ {EDGES} }}"
         cast = (ada, ben, cleo, dan)
         shared = [await live.call(person, room, query=subscription(everything), first=2) for person in cast]
         # A document of one's own is shared with nobody.
@@ -259,7 +259,7 @@ class TestNobodyGetsWhatIsAnothers:
         reachable = reached(type_.name for type_ in possible)
         assert {(type_.name, name) for type_ in possible for name in type_.fields} < reachable
         assert reachable - tried(f"subscription {{ viewerEvents {{ {every_event()} }} }}") == set()
-        added = tried(subscription(selection("MessageAdded", 4)))
+        added = tried(subscription(selection("MessageAdded", 4) + f" room {{ {EDGES} }}"))
         assert reached(["MessageAdded"]) - added == set()
 
     @pytest.mark.parametrize("field", ["roomEvents(roomId: $room, after: $after)", "viewerEvents(after: $after)"])
@@ -408,32 +408,42 @@ async def test_two_workspaces_never_mix(live: Switchboard, ada: Person, zoe: Per
     await phones[1].has("Of another firm")
 
 
-def selection(type_name: str, depth: int) -> str:
-    """Every field, down to a depth."""
+# Deeper than anything else.
+EDGES = "portal { clients { edges { node { id } } } rooms { edges { node { id } } } }"
+# What is another list for each viewer, and so never shared.
+OF_EACH = {("Portal", "rooms")}
+
+
+def selection(type_name: str, depth: int, without: Collection[tuple[str, str]] = ()) -> str:
+    """Every field, down to a depth, but for some."""
     type_ = schema._schema.type_map[type_name]
     assert isinstance(type_, GraphQLObjectType)
     chosen = []
     for name, field in type_.fields.items():
+        if (type_name, name) in without:
+            continue
         named = get_named_type(field.type)
         arguments = "(first: $first)" if "first" in field.args and "around" in field.args else ""
         if is_leaf_type(named):
             chosen.append(name)
         elif depth:
-            inner = selection(named.name, depth - 1)
+            inner = selection(named.name, depth - 1, without)
             if inner:
                 chosen.append(f"{name}{arguments} {{ {inner} }}")
     return " ".join(chosen)
 
 
-def every_event() -> str:
-    """Every field of every event."""
+def every_event(without: Collection[tuple[str, str]] = ()) -> str:
+    """Every field of every event, but for some."""
     event = schema._schema.type_map["Event"]
-    chosen = ["__typename cursor occurredAt", f"... on RoomEvent {{ room {{ {selection('Room', 3)} }} }}"]
+    chosen = ["__typename cursor occurredAt", f"... on RoomEvent {{ room {{ {selection('Room', 3, without)} }} }}"]
+    if not without:
+        chosen.append(f"... on RoomEvent {{ room {{ {EDGES} }} }}")
     for type_ in schema._schema.get_possible_types(event):
         own = [name for name in type_.fields if name not in ("cursor", "occurredAt", "room")]
         for name in own:
             named = get_named_type(type_.fields[name].type)
-            inner = "" if is_leaf_type(named) else f" {{ {selection(named.name, 2)} }}"
+            inner = "" if is_leaf_type(named) else f" {{ {selection(named.name, 2, without)} }}"
             chosen.append(f"... on {type_.name} {{ {name}{inner} }}")
     return " ".join(chosen)
 
