@@ -110,12 +110,11 @@ insert_link: Statement[UUID] = Statement(
 
 user_of_link = Statement(sa.select(links.c.user_id).where(this_link), scalar)
 
-lock_link = Statement(
-    sa.select(links.c.id, links.c.user_id, links.c.purpose, links.c.ended_at.is_not(None), links.c.expires_at <= now)
-    .where(this_link)
-    .with_for_update(key_share=True),
-    LinkRow,
-)
+_link = sa.select(
+    links.c.id, links.c.user_id, links.c.purpose, links.c.ended_at.is_not(None), links.c.expires_at <= now
+).where(this_link)
+link = Statement(_link, LinkRow)
+lock_link = Statement(_link.with_for_update(key_share=True), LinkRow)
 
 end_link = Statement(sa.update(links).where(this_link).values(ended_at=now), nothing)
 

@@ -7,16 +7,16 @@ from models.audit import Action, Actor
 from models.event import EventKind
 from models.link import LinkPurpose
 from models.session import SessionMethod
-from models.user import UserStatus
+from models.user import UserRow, UserStatus
 from resolvers import limit
 from resolvers.door import signed_in_still, still_signed_in
-from resolvers.errors import Code, NotFound, ParleyError, Refused
-from resolvers.link import end_links, spend
+from resolvers.errors import Code, NotFound, Refused
+from resolvers.link import end_links
 from resolvers.operation import Transaction, operate
 from resolvers.origin import Origin
 from resolvers.password import hash_password, new_password, verify_password
 from resolvers.process import Process
-from resolvers.session import SignedIn, begin, by_link, end_all
+from resolvers.session import SignedIn, UseLink, begin, by_link, end_all
 from resolvers.viewer import Viewer
 
 
@@ -57,22 +57,19 @@ async def reset_password(process: Process, origin: Origin, token: str, password:
         Refused: INVALID_CREDENTIALS; EXPIRED for a link that was used, or whose time has run out; what is wrong with
             the password.
     """
-    hashed: str | ParleyError
-    try:
+
+    async def prepare() -> UseLink:
         hashed = await hash_password(new_password(password, "password"))
-    except ParleyError as refused:
-        hashed = refused
 
-    async def reset(transaction: Transaction, link_id: UUID) -> SignedIn:
-        user = await spend(transaction, link_id, LinkPurpose.RESET)
-        if user.status != UserStatus.ACTIVE:
-            raise Refused(Code.EXPIRED, "This link is not good any more.", "token")
-        if isinstance(hashed, ParleyError):
-            raise hashed
-        await _set(transaction, user.id, hashed)
-        return await begin(transaction, user.id, SessionMethod.RESET)
+        async def reset(transaction: Transaction, user: UserRow) -> SignedIn:
+            if user.status != UserStatus.ACTIVE:
+                raise Refused(Code.EXPIRED, "This link is not good any more.", "token")
+            await _set(transaction, user.id, hashed)
+            return await begin(transaction, user.id, SessionMethod.RESET)
 
-    return await by_link(process, origin, token, reset)
+        return reset
+
+    return await by_link(process, origin, token, LinkPurpose.RESET, prepare)
 
 
 async def set_password(transaction: Transaction, user_id: UUID, hashed: str) -> None:

@@ -1,7 +1,6 @@
 """Invitations: an account that waits for its person, and the link by which they take it."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from uuid import UUID
 
 from models import link as links
@@ -15,14 +14,14 @@ from models.session import SessionMethod
 from models.user import UserKind, UserRow, UserStatus
 from resolvers import limit
 from resolvers.door import still_signed_in
-from resolvers.errors import Code, NotFound, ParleyError, Refused
-from resolvers.link import end_links, send_link, spend
+from resolvers.errors import Code, NotFound, Refused
+from resolvers.link import end_links, send_link
 from resolvers.operation import Transaction, operate
 from resolvers.origin import Origin
 from resolvers.password import hash_password, new_password
 from resolvers.portal import admit_client, visible_portals
 from resolvers.process import Process
-from resolvers.session import SignedIn, begin, by_link
+from resolvers.session import SignedIn, UseLink, begin, by_link
 from resolvers.text import Address, Name, address_key, email_address, folded, person_name
 from resolvers.user import create_user
 from resolvers.viewer import Viewer, internal_only
@@ -130,14 +129,6 @@ async def cancel_invitation(transaction: Transaction, viewer: Viewer, user_id: U
     return user.id
 
 
-@dataclass(frozen=True, slots=True)
-class _Accepting:
-    """What the invited person says of themself."""
-
-    name: Name | None
-    password_hash: str | None
-
-
 async def accept_invitation(
     process: Process, origin: Origin, token: str, *, name: str | None, password: str | None
 ) -> SignedIn:
@@ -148,27 +139,24 @@ async def accept_invitation(
         Refused: INVALID_CREDENTIALS for a token that is no invitation; EXPIRED for one that was used, replaced or
             cancelled, or whose time has run out; what is wrong with the name or the password.
     """
-    # Hashed before the transaction, which holds locks. What is wrong is told only to who has a good link.
-    said: _Accepting | ParleyError
-    try:
+
+    async def prepare() -> UseLink:
+        # The name first: nobody has a password hashed again and again by a name that is refused.
+        shown = None if name is None else person_name(name)
         hashed = None if password is None else await hash_password(new_password(password, "password"))
-        said = _Accepting(None if name is None else person_name(name), hashed)
-    except ParleyError as refused:
-        said = refused
 
-    async def accept(transaction: Transaction, link_id: UUID) -> SignedIn:
-        user = await spend(transaction, link_id, LinkPurpose.INVITATION)
-        if user.status != UserStatus.INVITED:
-            raise Refused(Code.EXPIRED, "This invitation is not open any more.", "token")
-        if isinstance(said, ParleyError):
-            raise said
-        await become_active(transaction, user, said.password_hash)
-        if said.name is not None and said.name != user.name:
-            await _rename(transaction, user.id, said.name)
-        transaction.audit(Action.INVITATION_ACCEPTED, actor_id=user.id, user_id=user.id)
-        return await begin(transaction, user.id, SessionMethod.INVITATION)
+        async def accept(transaction: Transaction, user: UserRow) -> SignedIn:
+            if user.status != UserStatus.INVITED:
+                raise Refused(Code.EXPIRED, "This invitation is not open any more.", "token")
+            await become_active(transaction, user, hashed)
+            if shown is not None and shown != user.name:
+                await _rename(transaction, user.id, shown)
+            transaction.audit(Action.INVITATION_ACCEPTED, actor_id=user.id, user_id=user.id)
+            return await begin(transaction, user.id, SessionMethod.INVITATION)
 
-    return await by_link(process, origin, token, accept)
+        return accept
+
+    return await by_link(process, origin, token, LinkPurpose.INVITATION, prepare)
 
 
 async def become_active(transaction: Transaction, user: UserRow, password_hash: str | None) -> None:

@@ -12,7 +12,7 @@ from models import mail as mails
 from models import user as users
 from models.audit import Action, Actor
 from models.ids import new_id
-from models.link import LinkPurpose, LinkRequestRow
+from models.link import LinkPurpose, LinkRequestRow, LinkRow
 from models.mail import MailKind
 from models.user import Account, UserRow, UserStatus
 from resolvers import limit, outbox
@@ -66,6 +66,16 @@ async def send_link(
     return True
 
 
+async def look(process: Process, workspace_id: UUID, link_id: UUID, purpose: LinkPurpose) -> None:
+    """Whether a link is good, before anything is done for it that takes long. Whoever spends it looks again.
+
+    Raises:
+        Refused: as `spend`.
+    """
+    async with process.pool.connection() as connection:
+        _good(await links.link.first(connection, workspace_id=workspace_id, id=link_id), purpose)
+
+
 async def spend(transaction: Transaction, link_id: UUID, purpose: LinkPurpose) -> UserRow:
     """Use a link up; its user, locked.
 
@@ -78,11 +88,8 @@ async def spend(transaction: Transaction, link_id: UUID, purpose: LinkPurpose) -
     user_id = await links.user_of_link.first(connection, **where)
     # The user before what is theirs, as everywhere: locks are taken in one order.
     user = await users.lock_user.first(connection, workspace_id=transaction.workspace_id, user_id=user_id)
-    link = await links.lock_link.first(connection, **where)
-    if user is None or link is None or link.purpose != purpose:
-        raise _not_a_link()
-    if link.ended or link.expired:
-        raise Refused(Code.EXPIRED, "This link was used already, or its time has run out. Ask for a new one.", "token")
+    _good(await links.lock_link.first(connection, **where), purpose)
+    assert user is not None, "a link has its user"
     await links.end_link.send(connection, **where)
     return user
 
@@ -184,6 +191,13 @@ async def _answer(process: Process, request: LinkRequestRow, account: Account) -
         return sent
 
     return await operate(process, account.workspace_id, send, Origin(request.address, request.user_agent))
+
+
+def _good(link: LinkRow | None, purpose: LinkPurpose) -> None:
+    if link is None or link.purpose != purpose:
+        raise _not_a_link()
+    if link.ended or link.expired:
+        raise Refused(Code.EXPIRED, "This link was used already, or its time has run out. Ask for a new one.", "token")
 
 
 def _not_a_link() -> Refused:

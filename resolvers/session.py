@@ -125,24 +125,37 @@ async def sign_in_with_token(process: Process, origin: Origin, token: str) -> Si
             RATE_LIMITED.
     """
 
-    async def spend(transaction: Transaction, link_id: UUID) -> SignedIn:
-        user = await links.spend(transaction, link_id, LinkPurpose.SIGN_IN)
+    async def use(transaction: Transaction, user: UserRow) -> SignedIn:
         return await begin(transaction, user.id, SessionMethod.LINK)
 
-    return await by_link(process, origin, token, spend)
+    async def prepare() -> UseLink:
+        return use
+
+    return await by_link(process, origin, token, LinkPurpose.SIGN_IN, prepare)
+
+
+# What a link is good for, done with its user locked and the link spent.
+UseLink = Callable[[Transaction, UserRow], Awaitable[SignedIn]]
 
 
 async def by_link(
-    process: Process, origin: Origin, token: str, spend: Callable[[Transaction, UUID], Awaitable[SignedIn]]
+    process: Process, origin: Origin, token: str, purpose: LinkPurpose, prepare: Callable[[], Awaitable[UseLink]]
 ) -> SignedIn:
-    """Sign in by whatever a link is good for.
+    """Sign in by whatever a link is good for. `prepare`: what takes long and holds no locks, as hashing a password;
+    nobody has it done who has no good link.
 
     Raises:
-        Refused: RATE_LIMITED, before anything is looked up; INVALID_CREDENTIALS; whatever `spend` raises.
+        Refused: RATE_LIMITED, before anything is looked up; INVALID_CREDENTIALS or EXPIRED; whatever the others raise.
     """
     async with limit.bearing_token(process.limiter, origin):
         workspace_id, link_id = links.read(process, token)
-        signed_in = await operate(process, workspace_id, lambda transaction: spend(transaction, link_id), origin)
+        await links.look(process, workspace_id, link_id, purpose)
+        use = await prepare()
+
+        async def spend(transaction: Transaction) -> SignedIn:
+            return await use(transaction, await links.spend(transaction, link_id, purpose))
+
+        signed_in = await operate(process, workspace_id, spend, origin)
     await limit.know_place(process.limiter, origin, signed_in.user.email)
     return signed_in
 

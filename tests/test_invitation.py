@@ -386,7 +386,7 @@ class TestCancelling:
         viewer = await viewer_of(process, ada)
 
         async def accepting(transaction: Transaction) -> None:
-            user = await invitations.spend(transaction, link_id, LinkPurpose.INVITATION)
+            user = await links.spend(transaction, link_id, LinkPurpose.INVITATION)
             await invitations.become_active(transaction, user, None)
 
         _, link_id = links.read(process, token)

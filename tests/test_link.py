@@ -9,9 +9,10 @@ import pytest
 from models.link import LinkPurpose
 from resolvers import link as links
 from resolvers.operation import Transaction
+from resolvers.password import hash_password
 from resolvers.process import Process
 from resolvers.tokens import link_token, read_link_token
-from tests.cast import Person, link_of
+from tests.cast import Person, link_of, user_of
 from tests.ledger import Ledger
 from tests.races import blocked, held
 
@@ -249,3 +250,27 @@ async def test_links_of_long_ago_are_swept_and_others_stay(
     await ledger.sql("DELETE FROM mail")
     assert await links.sweep_spent(process) == 2
     assert await ledger.sql("SELECT count(*) FROM link") == [(2,)]
+
+
+@pytest.mark.parametrize(
+    ("mutation", "purpose"), [("acceptInvitation", LinkPurpose.INVITATION), ("resetPassword", LinkPurpose.RESET)]
+)
+async def test_no_password_is_hashed_for_who_has_no_good_link(
+    mutation: str, purpose: LinkPurpose, process: Process, ada: Person, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hashing is slow on purpose: whoever keeps a spent link could else keep the processors busy with it."""
+    hashed = []
+
+    async def counted(password: str) -> str:
+        hashed.append(password)
+        return await hash_password(password)
+
+    monkeypatch.setattr("resolvers.invitation.hash_password", counted)
+    monkeypatch.setattr("resolvers.credential.hash_password", counted)
+    user_id = await user_of(process, "ivy@client.test") if purpose is LinkPurpose.INVITATION else ada.user_id
+    token = await link_of(process, ada.workspace_id, user_id, purpose)
+    given = {"token": token, "password": "a new password"}
+    await ada.done(mutation, given, TOKENS)
+    for _ in range(3):
+        assert await ada.refused(mutation, given) == [("EXPIRED", ["token"])]
+    assert len(hashed) == 1
