@@ -56,14 +56,15 @@ async def sign_in_of(process: Process, workspace_id: UUID, user_id: UUID) -> Sig
     return await operate(process, workspace_id, lambda transaction: begin(transaction, user_id))
 
 
-async def make_cast(process: Process, password_hash: str) -> None:
+async def make_cast(process: Process, password_hash: str, *, signed_in: bool = False) -> None:
+    """signed_in: each who can be has one sign-in."""
     for slug in (NORTHWIND, OTHER):
         workspace = await create_workspace(process, f"{slug.title()} Studio", slug)
 
         async def fill(transaction: Transaction, slug: str = slug) -> None:
             for member in MEMBERS:
                 if member.workspace == slug:
-                    await create_user(
+                    user_id = await create_user(
                         transaction,
                         kind=member.kind,
                         name=member.name.title(),
@@ -71,6 +72,8 @@ async def make_cast(process: Process, password_hash: str) -> None:
                         password_hash=password_hash,
                         status=member.status,
                     )
+                    if signed_in and user_id is not None and member.status is UserStatus.ACTIVE:
+                        await begin(transaction, user_id)
 
         await operate(process, workspace, fill)
 
