@@ -6,7 +6,6 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from models.issuer import identities
-from models.link import links
 from models.participant import participants
 from models.room import managed_by, rooms
 from models.statement import Statement, integer, nothing, scalar, table, text, uuid
@@ -72,13 +71,6 @@ set_status = Statement(
             (text("status") == UserStatus.ACTIVE.value, sa.func.clock_timestamp()), else_=users.c.activated_at
         ),
     ),
-    nothing,
-)
-
-end_links = Statement(
-    sa.update(links)
-    .where(links.c.workspace_id == uuid("workspace_id"), links.c.user_id == uuid("user_id"), links.c.ended_at.is_(None))
-    .values(ended_at=sa.func.clock_timestamp()),
     nothing,
 )
 

@@ -10,7 +10,7 @@ from sqlalchemy.dialects import postgresql
 from models.issuer import identities
 from models.session import SessionMethod, sessions
 from models.statement import Statement, nothing, scalar, text, uuid, uuids
-from models.user import UserStatus, users
+from models.user import users
 
 of_workspace = users.c.workspace_id == uuid("workspace_id")
 now = sa.func.clock_timestamp()
@@ -56,7 +56,7 @@ lock_user_by_address = Statement(
     Identified,
 )
 
-# Both give nothing where somebody was quicker; who is making the same just now is waited for.
+# Nothing where somebody was quicker; who is making the same just now is waited for.
 insert_identity = Statement(
     postgresql.insert(identities)
     .values(
@@ -67,25 +67,6 @@ insert_identity = Statement(
     )
     .on_conflict_do_nothing()
     .returning(identities.c.user_id),
-    scalar,
-)
-insert_person = Statement(
-    postgresql.insert(users)
-    .values(
-        workspace_id=uuid("workspace_id"),
-        id=uuid("id"),
-        kind=text("kind"),
-        status=UserStatus.ACTIVE.value,
-        name=text("name"),
-        name_key=text("name_key"),
-        email=text("email"),
-        email_key=text("email_key"),
-        avatar_url=text("avatar_url"),
-        email_notifications=sa.true(),
-        activated_at=now,
-    )
-    .on_conflict_do_nothing(index_elements=[users.c.email_key, users.c.workspace_id])
-    .returning(users.c.id),
     scalar,
 )
 
@@ -104,13 +85,6 @@ update_person = Statement(
         email_key=text("email_key"),
         avatar_url=text("avatar_url"),
     ),
-    nothing,
-)
-
-activate_person = Statement(
-    sa.update(users)
-    .where(of_workspace, users.c.id == uuid("user_id"), users.c.status == UserStatus.INVITED.value)
-    .values(status=UserStatus.ACTIVE.value, activated_at=now),
     nothing,
 )
 

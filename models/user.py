@@ -95,6 +95,7 @@ insert_user: Statement[UUID] = Statement(
         email=text("email"),
         email_key=text("email_key"),
         password_hash=text("password_hash"),
+        avatar_url=text("avatar_url"),
         email_notifications=sa.true(),
         activated_at=sa.case((text("status") == UserStatus.ACTIVE.value, sa.func.clock_timestamp())),
     )

@@ -12,6 +12,7 @@ from models.event import EventKind
 from models.user import UserKind, UserStatus
 from resolvers.door import still_signed_in
 from resolvers.errors import Code, NotFound, Refused
+from resolvers.link import end_links
 from resolvers.operation import Transaction
 from resolvers.session import end_all
 from resolvers.viewer import Viewer, internal_only
@@ -39,7 +40,7 @@ async def deactivate_user(transaction: Transaction, viewer: Viewer | None, user_
         # Before, as those rooms are found by who manages them.
         await _tell_who_manages(transaction, account)
     await _set_status(transaction, viewer, account, UserStatus.DEACTIVATED, Action.USER_DEACTIVATED)
-    await accounts.end_links.send(transaction.connection, workspace_id=transaction.workspace_id, user_id=account.id)
+    await end_links(transaction, account.id)
     ended = await end_all(transaction, account.id)
     if ended:
         actor_id, by = _by(viewer)

@@ -15,24 +15,24 @@ from psycopg.errors import DeadlockDetected, UniqueViolation
 
 from models import identity as identities
 from models import issuer as issuers
-from models import link as links
 from models import session as sessions
 from models.audit import Action, Actor
 from models.event import EventKind
 from models.identity import Identified
-from models.ids import new_id
 from models.issuer import IssuerRow
-from models.link import LinkPurpose
 from models.user import UserStatus
 from resolvers.errors import Unauthenticated
+from resolvers.invitation import become_active
 from resolvers.issuer_key import Key
 from resolvers.issuer_memory import Seen
 from resolvers.issuer_token import Person, invalid, person, sign_in_of, unverified, verified
+from resolvers.link import end_links
 from resolvers.operation import Transaction, operate
 from resolvers.origin import UNKNOWN, Origin
 from resolvers.process import Process
 from resolvers.text import folded
 from resolvers.tokens import OWN_ISSUER, Named
+from resolvers.user import create_user
 
 # How often somebody is looked up anew who was made by another request meanwhile. Once does, unless they go on.
 _ATTEMPTS = 5
@@ -223,23 +223,19 @@ async def _met(transaction: Transaction, issuer: IssuerRow, whom: Person) -> Ide
 
 
 async def _made(transaction: Transaction, whom: Person) -> Identified:
-    user_id, name = new_id(), whom.shown_name
-    made = await identities.insert_person.first(
-        transaction.connection,
-        workspace_id=transaction.workspace_id,
-        id=user_id,
-        kind=whom.kind.value,
-        name=name,
-        name_key=folded(name),
+    made = await create_user(
+        transaction,
+        kind=whom.kind,
+        name=whom.shown_name,
         email=whom.email,
-        email_key=whom.email_key,
+        password_hash=None,
         avatar_url=whom.picture,
     )
     if made is None:
         raise _Overtaken
-    transaction.record(EventKind.USER_CREATED, user_id=user_id)
-    transaction.audit(Action.USER_CREATED, actor_id=user_id, by=Actor.ISSUER, user_id=user_id, kind=whom.kind.value)
-    return Identified(user_id, whom.kind.value, UserStatus.ACTIVE.value, name, whom.email, whom.picture, None, None)
+    transaction.audit(Action.USER_CREATED, actor_id=made, by=Actor.ISSUER, user_id=made, kind=whom.kind.value)
+    status = UserStatus.ACTIVE.value
+    return Identified(made, whom.kind.value, status, whom.shown_name, whom.email, whom.picture, None, None)
 
 
 def _refusal(user: Identified, shown: _Shown) -> str | None:
@@ -260,9 +256,7 @@ async def _follow(transaction: Transaction, user: Identified, whom: Person) -> N
     whose = {"workspace_id": transaction.workspace_id, "user_id": user.id}
     activated = user.status == UserStatus.INVITED
     if activated:
-        await identities.activate_person.send(connection, **whose)
-        # Whoever has come by another way needs no invitation any more.
-        await links.end_links_of_user.send(connection, **whose, purpose=LinkPurpose.INVITATION.value)
+        await become_active(transaction, user.id, None)
         transaction.audit(Action.USER_ACTIVATED, actor_id=user.id, by=Actor.ISSUER, user_id=user.id)
     name = whom.name or user.name
     picture = whom.picture or user.avatar_url
@@ -278,7 +272,7 @@ async def _follow(transaction: Transaction, user: Identified, whom: Person) -> N
         )
         if email != user.email:
             # They went to an address that isn't theirs any more.
-            await links.end_links_of_user.send(connection, **whose, purpose=None)
+            await end_links(transaction, user.id)
         transaction.audit(
             Action.USER_UPDATED,
             actor_id=user.id,
@@ -288,5 +282,5 @@ async def _follow(transaction: Transaction, user: Identified, whom: Person) -> N
             picture=picture != user.avatar_url,
             email=email != user.email,
         )
-    if activated or changed:
+    if changed and not activated:
         transaction.record(EventKind.USER_UPDATED, user_id=user.id)

@@ -148,7 +148,7 @@ async def accept_invitation(
         async def accept(transaction: Transaction, user: UserRow) -> SignedIn:
             if user.status != UserStatus.INVITED:
                 raise Refused(Code.EXPIRED, "This invitation is not open any more.", "token")
-            await become_active(transaction, user, hashed)
+            await become_active(transaction, user.id, hashed)
             if shown is not None and shown != user.name:
                 await _rename(transaction, user.id, shown)
             transaction.audit(Action.INVITATION_ACCEPTED, actor_id=user.id, user_id=user.id)
@@ -159,16 +159,16 @@ async def accept_invitation(
     return await by_link(process, origin, token, LinkPurpose.INVITATION, prepare)
 
 
-async def become_active(transaction: Transaction, user: UserRow, password_hash: str | None) -> None:
+async def become_active(transaction: Transaction, user_id: UUID, password_hash: str | None) -> None:
     """Make an INVITED account, whose row is locked, its person's own."""
     await users.accept.send(
         transaction.connection,
         workspace_id=transaction.workspace_id,
-        user_id=user.id,
+        user_id=user_id,
         password_hash=password_hash,
     )
-    await end_links(transaction, user.id)
-    transaction.record(EventKind.USER_UPDATED, user_id=user.id)
+    await end_links(transaction, user_id)
+    transaction.record(EventKind.USER_UPDATED, user_id=user_id)
 
 
 async def _account(transaction: Transaction, kind: UserKind, address: Address, name: Name) -> UserRow:

@@ -154,6 +154,7 @@ async def create_user(
     name: str,
     email: str,
     password_hash: str | None,
+    avatar_url: str | None = None,
     status: UserStatus = UserStatus.ACTIVE,
 ) -> UUID | None:
     """Put an account into the workspace; None where the address has one already."""
@@ -170,6 +171,7 @@ async def create_user(
         email=email,
         email_key=key,
         password_hash=password_hash,
+        avatar_url=avatar_url,
     )
     if user_id is not None:
         transaction.record(EventKind.USER_CREATED, user_id=user_id)

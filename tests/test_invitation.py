@@ -387,7 +387,7 @@ class TestCancelling:
 
         async def accepting(transaction: Transaction) -> None:
             user = await links.spend(transaction, link_id, LinkPurpose.INVITATION)
-            await invitations.become_active(transaction, user, None)
+            await invitations.become_active(transaction, user.id, None)
 
         _, link_id = links.read(process, token)
         async with held(process, ada.workspace_id, accepting) as one:
