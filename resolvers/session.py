@@ -114,7 +114,20 @@ async def _sign_in(process: Process, origin: Origin, email: str, password: str, 
         await asyncio.sleep(BEAT - (time.monotonic() - began) % BEAT)
         raise _wrong_credentials()
     account = matching[0]
-    return await operate(process, account.workspace_id, lambda transaction: begin(transaction, account.id), origin)
+
+    async def enter(transaction: Transaction) -> SignedIn:
+        signed_in = await begin(transaction, account.id)
+        if (
+            await users.password_hash_of.first(
+                transaction.connection, workspace_id=account.workspace_id, user_id=account.id
+            )
+            != account.password_hash
+        ):
+            # Changed while it was verified. The user is locked by now: whoever changes it later ends this sign-in.
+            raise _wrong_credentials()
+        return signed_in
+
+    return await operate(process, account.workspace_id, enter, origin)
 
 
 async def sign_in_with_token(process: Process, origin: Origin, token: str) -> SignedIn:

@@ -6,9 +6,12 @@ from typing import Any
 import pytest
 
 from models.link import LinkPurpose
+from resolvers.credential import set_password
+from resolvers.password import hash_password
 from resolvers.process import Process
 from tests.cast import PASSWORD, Person, link_of, sign_in_of
 from tests.ledger import Ledger
+from tests.races import blocked, held
 
 NEW = "an entirely new password"
 TOKENS = "session { accessToken refreshToken } viewer { user { email } }"
@@ -85,6 +88,17 @@ class TestChanging:
         good = [number for number, answer in enumerate(answers) if not answer["userErrors"]]
         assert len(good) == 1
         assert await signs_in(ada, f"{NEW} {good[0]}")
+
+    async def test_a_sign_in_with_the_old_one_that_is_under_way_does_not_slip_past(
+        self, process: Process, ada: Person, ledger: Ledger
+    ) -> None:
+        hashed = await hash_password(NEW)
+        async with held(process, ada.workspace_id, lambda change: set_password(change, ada.user_id, hashed)) as change:
+            late = asyncio.create_task(signs_in(ada, PASSWORD))
+            await blocked(process, late)
+            await change.commit()
+        assert not await late
+        assert await ledger.sql("SELECT 1 FROM session WHERE user_id = %s", ada.user_id) == []
 
     @pytest.mark.parametrize(
         ("typed", "again"), [("caf\u00e9 noir", "cafe\u0301 noir"), ("cafe\u0301 noir", "caf\u00e9 noir")]
