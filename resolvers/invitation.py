@@ -38,7 +38,6 @@ async def invite_teammate(process: Process, origin: Origin, viewer: Viewer, *, e
     """
 
     async def work(transaction: Transaction) -> UUID:
-        await still_signed_in(transaction, viewer)
         return await invite(transaction, UserKind.INTERNAL, email=email, name=name, actor_id=viewer.user_id)
 
     return await _by_viewer(process, origin, viewer, work)
@@ -55,7 +54,6 @@ async def invite_client(
     """
 
     async def work(transaction: Transaction) -> UUID:
-        await still_signed_in(transaction, viewer)
         if portal_id is None or not await visible_portals(transaction.connection, viewer, [portal_id]):
             raise NotFound("portal_id")
         return await invite(
@@ -71,7 +69,15 @@ async def _by_viewer(
     """What fills other people's mailboxes is counted, in no transaction."""
     internal_only(viewer)
     await limit.invite(process.limiter, viewer.user_id)
-    return await operate(process, viewer.workspace_id, work, origin)
+
+    async def by_viewer(transaction: Transaction) -> UUID:
+        await still_signed_in(transaction, viewer)
+        user_id = await work(transaction)
+        # Again, behind the locks: nobody who was deactivated while they waited has invited somebody.
+        await still_signed_in(transaction, viewer)
+        return user_id
+
+    return await operate(process, viewer.workspace_id, by_viewer, origin)
 
 
 async def invite(

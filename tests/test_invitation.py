@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 
+from models import user as users
 from models.link import LinkPurpose
 from models.user import UserKind
 from resolvers import invitation as invitations
@@ -164,6 +165,25 @@ class TestInviting:
                     given = {"email": email, "name": ""}
                     assert await cleo.refused("inviteClient", {**given, "portalId": each}) == [("FORBIDDEN", None)]
                     assert await cleo.refused("inviteTeammate", given) == [("FORBIDDEN", None)]
+
+    async def test_who_is_deactivated_while_they_invite_has_invited_nobody(
+        self, process: Process, ada: Person, ben: Person, ledger: Ledger
+    ) -> None:
+        shown = await invite(ada, "new@firm.test")
+        before = await mails(ledger)
+
+        async def changing(transaction: Transaction) -> None:
+            await users.lock_user.first(transaction.connection, workspace_id=ada.workspace_id, user_id=key(shown["id"]))
+
+        async with held(process, ada.workspace_id, changing) as change:
+            waiting = asyncio.create_task(
+                ben.codes('mutation { inviteTeammate(input: {email: "new@firm.test", name: "New"}) { user { id } } }')
+            )
+            await blocked(process, waiting)
+            await ada.done("deactivateUser", {"userId": ben.id})
+            await change.commit()
+        assert await waiting == ["UNAUTHENTICATED"]
+        assert await mails(ledger) == before
 
     async def test_two_invitations_of_one_address_at_once_make_one_account(
         self, process: Process, ada: Person, ben: Person, ledger: Ledger
