@@ -22,7 +22,7 @@ from uuid import UUID
 
 from resolvers.errors import Code, Refused
 from resolvers.origin import Origin
-from resolvers.text import address_key
+from resolvers.text import address_key, folded
 
 
 class Rule(NamedTuple):
@@ -46,6 +46,8 @@ PASSWORDS_OF_ACCOUNT = Rule("passwords of account", 50, 10)
 TOKENS_OF_PLACE = Rule("tokens of place", 300, 0.2)
 
 # Each may send a mail to somebody who has not asked for it. What they get are links that work, so it shuts nobody out.
+# That holds as long as who names a firm in which nobody has the address, and so has no mail sent, uses up nothing of
+# what is sent for others: an account is counted for each firm that is named.
 LINKS_OF_ACCOUNT = Rule("links of account", 5, 300)
 LINKS_OF_PLACE = Rule("links of place", 20, 10)
 
@@ -141,8 +143,9 @@ async def bearing_token(limiter: Limiter, origin: Origin) -> AsyncIterator[None]
         raise
 
 
-async def ask_for_link(limiter: Limiter, origin: Origin, email: str) -> None:
-    """Before a link to sign in, or to set a new password, is mailed to an address, or not.
+async def ask_for_link(limiter: Limiter, origin: Origin, email: str, workspace: str | None = None) -> None:
+    """Before a link to sign in, or to set a new password, is mailed to an address, or not. `workspace`: text of
+    a bounded size, as it was typed.
 
     Raises:
         Refused: RATE_LIMITED.
@@ -150,7 +153,7 @@ async def ask_for_link(limiter: Limiter, origin: Origin, email: str) -> None:
     account = address_key(email)
     charges = [Charge(LINKS_OF_PLACE, (_network(origin),))]
     if account is not None:
-        charges.append(Charge(LINKS_OF_ACCOUNT, (account,)))
+        charges.append(Charge(LINKS_OF_ACCOUNT, (account, folded((workspace or "").strip()))))
     _refuse_for((await limiter.take(charges)).wait)
 
 

@@ -121,7 +121,7 @@ async def request_link(
         raise Refused(Code.INVALID, "This is no address.", "email")
     if workspace is not None and (len(workspace) > NAME_LIMIT or not is_text(workspace)):
         raise Refused(Code.INVALID, "This is no name of a firm.", "workspace")
-    await limit.ask_for_link(process.limiter, origin, email)
+    await limit.ask_for_link(process.limiter, origin, email, workspace)
     request_id = new_id()
     async with process.pool.connection() as connection:
         await links.insert_link_request.send(

@@ -24,6 +24,7 @@ from server.embedded.valkey import EmbeddedValkey
 from server.limiter import Buckets, SharedLimiter
 from tests.api import serving
 from tests.cast import PASSWORD, Person
+from tests.ledger import Ledger
 
 PATIENCE = 30.0
 
@@ -240,6 +241,18 @@ class TestTheOtherRules:
             await limit.ask_for_link(limiter, HOME, " ADA@firm.test")
         clock.now += 300
         await limit.ask_for_link(limiter, HOME, OWNER)
+
+    async def test_asking_in_the_name_of_another_firm_keeps_nobody_from_their_links(
+        self, nobody: Person, ada: Person, ledger: Ledger
+    ) -> None:
+        """Where the address has no account no mail is sent, so that its owner would be left with nothing."""
+        for name in ("nobodys", " NOBODYS", "Nobodys ", "nobodys", "nobodys"):
+            await nobody.done("requestPasswordReset", {"email": ada.member.email, "workspace": name})
+        again = {"email": ada.member.email, "workspace": "Nobodys"}
+        assert await nobody.refused("requestPasswordReset", again) == [("RATE_LIMITED", None)]
+        await nobody.done("requestPasswordReset", {"email": ada.member.email, "workspace": "northwind"})
+        await nobody.done("requestSignInLink", {"email": ada.member.email})
+        assert len(await ledger.sql("SELECT 1 FROM link_request")) == 7
 
     async def test_and_twenty_times_from_one_place(self, limiter: Buckets, clock: Clock) -> None:
         for number in range(19):
