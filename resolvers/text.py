@@ -22,6 +22,11 @@ COMPOSED = 4
 MARKS_LIMIT = 30
 # Letters and symbols by category that show nothing: Hangul fillers and the blank Braille pattern.
 FILLERS = "\u115f\u1160\u3164\uffa0\u2800"
+# Letters and marks of Unicode's property Default_Ignorable_Code_Point, which show nothing either: the grapheme joiner,
+# Khmer vowels that are inherent, and what chooses a variant of the character before it.
+IGNORED = "\u034f\u17b4\u17b5\u180b\u180c\u180d\u180f" + "".join(
+    map(chr, [*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)])
+)
 # Unicode's property Bidi_Control: they show a text in another order than it has, and so as another one.
 BIDI_CONTROLS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 # Octets of an address that mail can go to (RFC 5321, 4.5.3.1), as it goes over the wire.
@@ -105,6 +110,9 @@ def email_address(given: str) -> Address:
     address = _normal(given.strip(), ADDRESS_LIMIT, "email").strip()
     if not _says_something(address):
         raise Refused(Code.BLANK, "Write an e-mail address.", "email")
+    # The library refuses what else is not to be seen, as it is no letter.
+    if any(character in FILLERS or character in IGNORED for character in address):
+        raise Refused(Code.INVALID, "This is no e-mail address.", "email")
     local, _, domain = address.rpartition("@")
     if len(address.encode()) > MAILABLE_LIMIT or len(local.encode()) > LOCAL_PART_LIMIT:
         raise Refused(Code.TOO_LONG, f"An e-mail address has at most {MAILABLE_LIMIT} bytes.", "email")

@@ -277,6 +277,7 @@ class TestAddresses:
             "a\u2066b@y.test",
             "a@y\u200d.test",
             "\u0300a@y.test",
+            *(f"a{nothing}@y.test" for nothing in "\u034f\u115f\u1160\u17b5\u180b\u2800\u3164\ufe0f\uffa0\U000e0100"),
             "a@" + "y" * 64 + ".test",
         ],
         ids=ascii,
