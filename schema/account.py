@@ -6,7 +6,7 @@ from resolvers import account as accounts
 from schema.context import Info
 from schema.errors import Given, UserError, mutation, user_errors
 from schema.node_id import NodeKind, key_of
-from schema.user import User, author
+from schema.user import User, shown
 
 
 @strawberry.input(description="End an account.")
@@ -43,7 +43,7 @@ async def deactivate_user(info: Info, input: Given[DeactivateUserInput]) -> Deac
     user_id = await context.perform(
         lambda transaction: accounts.deactivate_user(transaction, context.viewer, key_of(NodeKind.USER, input.user_id))
     )
-    return DeactivateUserPayload(user=await author(info, user_id))
+    return DeactivateUserPayload(user=shown(await context.loaders.visible_users.load(user_id)))
 
 
 @mutation(
@@ -55,4 +55,4 @@ async def activate_user(info: Info, input: Given[ActivateUserInput]) -> Activate
     user_id = await context.perform(
         lambda transaction: accounts.activate_user(transaction, context.viewer, key_of(NodeKind.USER, input.user_id))
     )
-    return ActivateUserPayload(user=await author(info, user_id))
+    return ActivateUserPayload(user=shown(await context.loaders.visible_users.load(user_id)))

@@ -60,7 +60,7 @@ def shown(row: UserRow | None) -> User | None:
 async def author(info: Info, user_id: UUID) -> User:
     """Somebody whom the viewer has met in something that they may read."""
     row = await info.context.loaders.authors.load(user_id)
-    assert row is not None, "users are never deleted"
+    assert row is not None, "only who has never been in is ever deleted"
     return shown(row)
 
 

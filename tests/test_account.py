@@ -1,9 +1,12 @@
 """Deactivating and activating: what ends with an account, what stays, and who manages then."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+import httpx
+import psycopg
 import pytest
 import sqlalchemy as sa
 
@@ -18,6 +21,9 @@ from resolvers.operation import Transaction, operate
 from resolvers.process import Process
 from resolvers.user import create_user
 from schema.node_id import NodeKind, key_of, node_id
+from server.engine import ParleyEngine
+from server.graphql.execution import Execution
+from server.http.app import build_app
 from tests.cast import PASSWORD, Person, sign_in_of
 from tests.ledger import Ledger, Written, key
 from tests.races import Held, blocked, held, rows, viewer_of
@@ -67,6 +73,26 @@ async def do_work(process: Process) -> int:
     """All that is owed, as the sweep and the workers do it."""
     owed = await rows(process, "SELECT workspace_id, id FROM work")
     return sum([await work.do(process, *each) for each in owed])
+
+
+async def test_who_is_gone_before_the_answer_is_written_is_nobody(
+    process: Process, database_url: str, ada: Person
+) -> None:
+    """Whose invitation is cancelled between the commit and the payload's own snapshot."""
+    nora = await invited(process, ada)
+    await operate(process, ada.workspace_id, lambda transaction: account.deactivate_user(transaction, None, nora))
+
+    def cancel(*_: Any) -> None:
+        with psycopg.connect(database_url) as connection:
+            connection.execute("DELETE FROM \"user\" WHERE id = %s AND status = 'INVITED'", [nora])
+
+    app = build_app(
+        Execution(ParleyEngine(replace(process, publish=cancel))), allowed_origins=[], ready=lambda: asyncio.sleep(0)
+    )
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://parley.test") as client:
+        ada.client = client
+        payload = await ada.done("activateUser", {"userId": node_id(NodeKind.USER, nora)}, STATUS)
+    assert payload["user"] is None
 
 
 class TestDeactivating:
