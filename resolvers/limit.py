@@ -22,7 +22,7 @@ from uuid import UUID
 
 from resolvers.errors import Code, Refused
 from resolvers.origin import Origin
-from resolvers.text import address_key, folded
+from resolvers.text import address_key
 
 
 class Rule(NamedTuple):
@@ -144,8 +144,8 @@ async def bearing_token(limiter: Limiter, origin: Origin) -> AsyncIterator[None]
 
 
 async def ask_for_link(limiter: Limiter, origin: Origin, email: str, workspace: str | None = None) -> None:
-    """Before a link to sign in, or to set a new password, is mailed to an address, or not. `workspace`: text of
-    a bounded size, as it was typed.
+    """Before a link to sign in, or to set a new password, is mailed to an address, or not. `workspace`: as
+    it is named, trimmed. No more spellings are one here than are when it is looked for.
 
     Raises:
         Refused: RATE_LIMITED.
@@ -153,7 +153,7 @@ async def ask_for_link(limiter: Limiter, origin: Origin, email: str, workspace: 
     account = address_key(email)
     charges = [Charge(LINKS_OF_PLACE, (_network(origin),))]
     if account is not None:
-        charges.append(Charge(LINKS_OF_ACCOUNT, (account, folded((workspace or "").strip()))))
+        charges.append(Charge(LINKS_OF_ACCOUNT, (account, (workspace or "").lower())))
     _refuse_for((await limiter.take(charges)).wait)
 
 

@@ -121,7 +121,8 @@ async def request_link(
         raise Refused(Code.INVALID, "This is no address.", "email")
     if workspace is not None and (len(workspace) > NAME_LIMIT or not is_text(workspace)):
         raise Refused(Code.INVALID, "This is no name of a firm.", "workspace")
-    await limit.ask_for_link(process.limiter, origin, email, workspace)
+    named = None if workspace is None else workspace.strip() or None
+    await limit.ask_for_link(process.limiter, origin, email, named)
     request_id = new_id()
     async with process.pool.connection() as connection:
         await links.insert_link_request.send(
@@ -129,7 +130,7 @@ async def request_link(
             id=request_id,
             purpose=purpose.value,
             email_key=key,
-            workspace=workspace and workspace.strip(),
+            workspace=named,
             address=origin.address,
             user_agent=origin.user_agent,
         )

@@ -248,11 +248,21 @@ class TestTheOtherRules:
         """Where the address has no account no mail is sent, so that its owner would be left with nothing."""
         for name in ("nobodys", " NOBODYS", "Nobodys ", "nobodys", "nobodys"):
             await nobody.done("requestPasswordReset", {"email": ada.member.email, "workspace": name})
+        await nobody.done("requestPasswordReset", {"email": ada.member.email, "workspace": "no\u00adbodys"})
         again = {"email": ada.member.email, "workspace": "Nobodys"}
         assert await nobody.refused("requestPasswordReset", again) == [("RATE_LIMITED", None)]
         await nobody.done("requestPasswordReset", {"email": ada.member.email, "workspace": "northwind"})
         await nobody.done("requestSignInLink", {"email": ada.member.email})
-        assert len(await ledger.sql("SELECT 1 FROM link_request")) == 7
+        assert await ledger.sql("SELECT workspace FROM link_request ORDER BY requested_at DESC LIMIT 2") == [
+            (None,),
+            ("northwind",),
+        ]
+
+    async def test_a_blank_name_of_a_firm_is_none(self, nobody: Person, ada: Person, ledger: Ledger) -> None:
+        """It would else take from those who name none, and have nothing sent."""
+        for blank in ("", "  ", "\t"):
+            await nobody.done("requestSignInLink", {"email": ada.member.email, "workspace": blank})
+        assert await ledger.sql("SELECT DISTINCT workspace FROM link_request") == [(None,)]
 
     async def test_and_twenty_times_from_one_place(self, limiter: Buckets, clock: Clock) -> None:
         for number in range(19):
