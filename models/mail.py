@@ -183,14 +183,13 @@ mail_to_send = Statement(
     MailRow,
 )
 
-# None where the link has ended: then there is nothing to send.
-renew_link = Statement(
-    sa.update(links)
-    .where(links.c.workspace_id == uuid("workspace_id"), links.c.id == uuid("link_id"), links.c.ended_at.is_(None))
-    .values(expires_at=_now + _seconds(integer("seconds")))
-    .returning(links.c.expires_at),
-    scalar,
+_open_link = sa.and_(
+    links.c.workspace_id == uuid("workspace_id"), links.c.id == uuid("link_id"), links.c.ended_at.is_(None)
 )
+_renewed = _now + _seconds(integer("seconds"))
+# Until when the link would be good if it left now. None where it has ended: then there is nothing to send.
+lock_open_link = Statement(sa.select(_renewed).where(_open_link).with_for_update(key_share=True, of=links), scalar)
+renew_link = Statement(sa.update(links).where(_open_link).values(expires_at=_renewed), nothing)
 
 # The lease doubles with each attempt of which nobody knows the end: five of them take longer than an hour.
 begin_attempt = Statement(
@@ -241,6 +240,7 @@ put_off_mail = Statement(
         status=sa.case((_too_long, MailStatus.FAILED.value), else_=mails.c.status),
         ended_at=sa.case((_too_long, _now)),
         put_off_since=_since,
+        unknown_attempts=sa.func.coalesce(integer("unknown"), mails.c.unknown_attempts),
         due_at=_now + _seconds(_waited * _jitter),
         queued_until=sa.null(),
         attempt_ends_by=sa.null(),

@@ -45,6 +45,8 @@ class Delivery:
     failure: str | None = None
     # The server fell silent in the middle: then others had better not try either.
     silent: bool = False
+    # Its time was over before the server was spoken to: that tells nothing of the server.
+    untried: bool = False
 
 
 class Mailer(Protocol):

@@ -118,7 +118,7 @@ async def sweep_ended(process: Process) -> int:
 
 async def _begin(transaction: Transaction, mailer: Mailer, mail_id: UUID) -> Attempt | None:
     """Record that an attempt begins, or that there will be none."""
-    connection = transaction.connection
+    connection, process = transaction.connection, transaction.process
     this: dict[str, Any] = {"workspace_id": transaction.workspace_id, "id": mail_id}
     if await mails.lock_due_mail.first(connection, **this) is None:
         return None
@@ -126,7 +126,8 @@ async def _begin(transaction: Transaction, mailer: Mailer, mail_id: UUID) -> Att
     mail = await mails.mail_to_send.one(connection, **this)
     this |= {"attempt": mail.attempts}
     unknown = mail.unknown_attempts + mail.attempt_is_open
-    expires_at = await _renew_link(transaction, mail) if _is_for(mail) else None
+    link = {"workspace_id": transaction.workspace_id, "link_id": mail.link_id, "seconds": _link_seconds(process, mail)}
+    expires_at = await mails.lock_open_link.first(connection, **link) if _is_for(mail) else None
     if expires_at is None:
         await mails.end_mail.send(connection, **this, status=MailStatus.CANCELLED.value, unknown=unknown, failure=None)
         return None
@@ -141,6 +142,8 @@ async def _begin(transaction: Transaction, mailer: Mailer, mail_id: UUID) -> Att
     is_over = await mails.outage_is_over.first(connection)
     if is_over is False or (is_over and await mails.try_server_again.first(connection, lease=lease) is None):
         return None
+    # Not before it is sure that the mail leaves: an earlier copy, if one arrived, is not kept good by mere looking.
+    await mails.renew_link.send(connection, **link)
     number = await mails.begin_attempt.one(connection, **this, unknown=unknown, seconds=mailer.seconds, lease=lease)
     return Attempt(mail_id, number, letter, probes=bool(is_over))
 
@@ -149,13 +152,8 @@ def _is_for(mail: MailRow) -> bool:
     return mail.link_id is not None and mail.user_status == _FOR[MailKind(mail.kind)]
 
 
-async def _renew_link(transaction: Transaction, mail: MailRow) -> datetime | None:
-    """Until when the link is good, counted from now; None where it has ended."""
-    process = transaction.process
-    seconds = process.invitation_seconds if mail.kind == MailKind.INVITATION else process.link_seconds
-    return await mails.renew_link.first(
-        transaction.connection, workspace_id=transaction.workspace_id, link_id=mail.link_id, seconds=seconds
-    )
+def _link_seconds(process: Process, mail: MailRow) -> int:
+    return process.invitation_seconds if mail.kind == MailKind.INVITATION else process.link_seconds
 
 
 def _letter(transaction: Transaction, mailer: Mailer, mail: MailRow, expires_at: datetime) -> Letter | Delivery:
@@ -184,7 +182,7 @@ async def _end(transaction: Transaction, attempt: Attempt, delivery: Delivery) -
     await _record(transaction, delivery, id=attempt.mail_id, attempt=attempt.number)
     if delivery.outcome is Outcome.AWAY or delivery.silent:
         await (mails.prolong_outage if attempt.probes else mails.note_outage).send(transaction.connection)
-    elif delivery.outcome is not Outcome.UNKNOWN:
+    elif delivery.outcome is not Outcome.UNKNOWN and not delivery.untried:
         await mails.end_outage.send(transaction.connection)
 
 
@@ -205,7 +203,8 @@ async def _record(transaction: Transaction, delivery: Delivery, unknown: int | N
             await mails.release_mail.send(connection, **this, failure=failure)
             happened = "waits for the server"
         case Outcome.PUT_OFF:
-            status = await mails.put_off_mail.first(connection, **this, failure=failure, days=MOST_DAYS_PUT_OFF)
+            put_off = {"unknown": unknown, "failure": failure, "days": MOST_DAYS_PUT_OFF}
+            status = await mails.put_off_mail.first(connection, **this, **put_off)
             happened = "has failed" if status == MailStatus.FAILED else "was put off"
         case Outcome.UNKNOWN:
             # The lease goes on: what may still be taken is not sent again before.

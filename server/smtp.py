@@ -164,7 +164,7 @@ class _Dialogue:
         return elapsed() >= self._deadline
 
     def _late(self) -> Delivery:
-        return Delivery(Outcome.PUT_OFF, f"too late at {self._at}")
+        return Delivery(Outcome.PUT_OFF, f"too late at {self._at}", untried=not self._connected)
 
 
 def make_mailer(settings: Settings) -> Smtp:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from models.mail import MailKind, lock_due_mail
+from models.mail import MailKind, lock_due_mail, try_server_again
 from resolvers import outbox
 from resolvers.operation import Transaction, operate
 from resolvers.process import Process
@@ -15,8 +15,12 @@ from server.smtp import Smtp
 from tests.cast import Person
 from tests.mail.owed import mailer_to, owe, server_is_back
 from tests.mail.smtp_server import gone, silence, smtp_server_that
-from tests.races import held, rows
+from tests.races import blocked, held, rows
 from tests.running import free_port
+
+
+async def _look_again(transaction: Transaction) -> None:
+    assert await try_server_again.first(transaction.connection, lease=60)
 
 
 def subjects(mailbox: Mailbox) -> list[Any]:
@@ -78,6 +82,40 @@ class TestAMail:
                 owed.link_id,
             )
             assert seconds - 60 < left <= seconds
+
+    @pytest.mark.parametrize(
+        "because", ["the server is away", "another looks for it", "too many are unknown", "no url"]
+    )
+    async def test_leaves_its_link_as_it_was_where_it_does_not_leave(
+        self, process: Process, mailer: Smtp, mailbox: Mailbox, ada: Person, because: str
+    ) -> None:
+        """An earlier copy may have arrived; only a later one makes it good for longer."""
+        owed = await owe(process, ada, MailKind.SIGN_IN)
+        until = "SELECT expires_at FROM link"
+        async with smtp_server_that(end=silence) as server:
+            await owed.send(mailer_to(server.port, seconds=1))
+            assert len(server.taken) == 1
+        before = await rows(process, until)
+        await owed.make_due()
+        if because == "another looks for it":
+            await server_is_back(process)
+            async with held(process, ada.workspace_id, _look_again) as looking:
+                sending = asyncio.create_task(owed.send(mailer))
+                await blocked(process, sending)
+                await looking.commit()
+                assert await sending is False
+        else:
+            if because == "too many are unknown":
+                await rows(process, "UPDATE mail SET unknown_attempts = 4 RETURNING 1")
+            if because == "no url":
+                await rows(process, "UPDATE workspace SET sign_in_url = 'x' RETURNING 1")
+            assert await owed.send(mailer) is False
+        assert await rows(process, until) == before
+        assert mailbox.newest_first() == []
+        if because == "the server is away":
+            await server_is_back(process)
+            assert await owed.send(mailer) is True
+            assert await rows(process, until) > before
 
     async def test_of_long_ago_is_deleted_unless_it_still_waits(
         self, process: Process, mailer: Smtp, ivy: Person
@@ -283,6 +321,16 @@ class TestAServerThatIsAway:
             assert await owed[1].send(mailer) is True
             assert len(server.taken) == 2
 
+    async def test_is_not_said_to_be_back_by_an_attempt_that_came_too_late_to_speak_to_it(
+        self, process: Process, ivy: Person
+    ) -> None:
+        owed, away = await owe(process, ivy), free_port()
+        await owed.send(mailer_to(away))
+        await server_is_back(process)
+        assert await owed.send(mailer_to(away, seconds=0)) is True
+        assert await owed.get("status", "failure") == ("WAITING", "too late at connecting")
+        assert await rows(process, "SELECT failures FROM smtp_outage") == [(1,)]
+
     @pytest.mark.parametrize(
         ("at", "failure"),
         [
@@ -440,6 +488,20 @@ class TestAnAttemptThatNobodyKnowsTheEndOf:
         assert sum(leases) > 3600
         assert await owed.get("status", "unknown_attempts") == ("FAILED", 5)
         assert await owed.get("failure") == "nobody knows whether it arrived"
+
+    async def test_is_counted_though_the_mail_can_not_be_written_afterwards(
+        self, process: Process, mailer: Smtp, ivy: Person
+    ) -> None:
+        owed = await owe(process, ivy)
+        async with smtp_server_that(end=gone) as server:
+            for unknown in (1, 2):
+                await owed.send(mailer_to(server.port))
+                await owed.make_due()
+                await rows(process, "UPDATE workspace SET invitation_url = 'x' RETURNING 1")
+                assert await owed.send(mailer) is False
+                assert await owed.get("status", "unknown_attempts") == ("WAITING", unknown)
+                await rows(process, "UPDATE workspace SET invitation_url = NULL RETURNING 1")
+                await owed.make_due()
 
     async def test_is_none_when_the_database_only_restarts_meanwhile(self, process: Process, ivy: Person) -> None:
         owed = await owe(process, ivy)
