@@ -7,7 +7,7 @@ stderr and the exit status 1, not a traceback.
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -78,11 +78,12 @@ def serve() -> None:
 @app.command()
 def worker(
     processes: Annotated[int, typer.Option(min=1, help="How many tasks run at once.")] = 2,
+    only: Annotated[Literal["mails", "tasks"] | None, typer.Option(help="Send mails alone, or do the rest.")] = None,
 ) -> None:
     """Run tasks."""
-    from server.worker import work
+    from server.worker import Queue, work
 
-    work(load(), processes)
+    work(load(), processes, tuple(Queue) if only is None else [Queue[only.upper()]])
 
 
 @app.command()

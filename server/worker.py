@@ -12,7 +12,8 @@ import logging
 import os
 import ssl
 import warnings
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
+from enum import StrEnum
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -34,7 +35,16 @@ Result = TypeVar("Result")
 
 log = logging.getLogger("parley.tasks")
 
-QUEUE = "parley"
+
+class Queue(StrEnum):
+    """Mails wait for an SMTP server, a minute each when it is slow. A worker takes from both in turn, so that ten
+    thousand of them stand in nobody's way; and one for each keeps even that minute from the others. The sweep of mails
+    stands among them: where nobody works them off, it queues no more."""
+
+    TASKS = "parley"
+    MAILS = "parley.mails"
+
+
 FLUSH_SECONDS = 1.0  # a task's hints have so long to leave; the sweep finds what they say anyway
 CONNECTIONS = 2  # of one worker process, which runs one task at a time
 
@@ -56,7 +66,9 @@ def make_app(settings: Settings) -> Celery:
         broker_connection_retry=True,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
-        task_default_queue=QUEUE,
+        task_default_queue=Queue.TASKS.value,
+        task_queues={each.value: {} for each in Queue},
+        task_routes={"mail.*": {"queue": Queue.MAILS.value}},
         task_publish_retry=False,  # queueing is a hint, and nobody waits for it
         timezone="UTC",
         broker_use_ssl=_tls(settings.broker_address),
@@ -124,7 +136,7 @@ async def _done(work: Callable[[Process], Awaitable[Result]], process: Process, 
         await hints.flush(FLUSH_SECONDS)
 
 
-def work(settings: Settings, processes: int) -> None:
+def work(settings: Settings, processes: int, queues: Collection[Queue] = tuple(Queue)) -> None:
     """A worker, until SIGTERM; it then lets running tasks end."""
     app = make_app(settings)
     home = Home(settings, app)
@@ -144,6 +156,7 @@ def work(settings: Settings, processes: int) -> None:
     # It warns of root for the sake of pickled tasks, which nobody here accepts.
     warnings.filterwarnings("ignore", category=SecurityWarning)
     arguments = ["worker", "--pool=prefork", f"--concurrency={processes}", "--loglevel=INFO"]
+    arguments.append(f"--queues={','.join(each.value for each in queues)}")
     app.worker_main(["--quiet", *arguments, "--without-gossip", "--without-mingle", "--without-heartbeat"])
 
 

@@ -38,7 +38,7 @@ def running(command: str, folder: Path, **settings: object) -> Iterator[subproce
     environment |= {f"PARLEY_{name.upper()}": str(value) for name, value in settings.items()}
     with (folder / f"{command}.log").open("ab") as log:
         started = subprocess.Popen(
-            [sys.executable, "-m", "server.cli", command], env=environment, stdout=log, stderr=log
+            [sys.executable, "-m", "server.cli", *command.split()], env=environment, stdout=log, stderr=log
         )
         try:
             yield started

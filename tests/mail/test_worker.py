@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from models.ids import new_id
 from resolvers import outbox
 from resolvers.process import Process
 from server.embedded.valkey import EmbeddedValkey
@@ -17,7 +18,7 @@ from server.task_queue import TaskQueue
 from server.worker import make_app
 from tests.cast import Person
 from tests.mail.owed import Owed, owe
-from tests.mail.smtp_server import STAGES, SmtpServer, smtp_server_that
+from tests.mail.smtp_server import STAGES, SmtpServer, silence, smtp_server_that
 from tests.races import rows
 from tests.running import running
 
@@ -65,14 +66,19 @@ def settings(database_url: str, valkey: EmbeddedValkey, tmp_path: Path, server: 
 
 
 @pytest.fixture
-async def queue(settings: dict[str, Any]) -> AsyncIterator[Callable[[Owed], None]]:
+async def tasks(settings: dict[str, Any]) -> AsyncIterator[TaskQueue]:
     app = make_app(Settings(**settings))
     await asyncio.to_thread(_purge, app)
     made = TaskQueue(app)
-    yield lambda owed: made.put("mail.send", str(owed.workspace_id), str(owed.id))
+    yield made
     made.close()
     await asyncio.to_thread(_purge, app)
     app.close()
+
+
+@pytest.fixture
+def queue(tasks: TaskQueue) -> Callable[[Owed], None]:
+    return lambda owed: tasks.put("mail.send", str(owed.workspace_id), str(owed.id))
 
 
 def _purge(app: Any) -> None:
@@ -181,3 +187,66 @@ async def test_two_beats_find_what_a_flushed_broker_has_lost_and_it_is_sent_once
     assert len(server.taken) == 3
     assert await rows(process, "SELECT attempts FROM mail") == [(1,), (1,), (1,)]
     assert len({mail["Message-ID"] for mail in server.mails}) == 3
+
+
+async def _ask_for_link(process: Process, tasks: TaskQueue) -> Callable[[], Awaitable[bool]]:
+    """Something else that waits for a worker; whether it was done."""
+    request_id = new_id()
+    await rows(
+        process,
+        "INSERT INTO link_request (id, purpose, email_key) VALUES (%s, 'RESET', 'nobody@client.test') RETURNING 1",
+        request_id,
+    )
+    tasks.put("link.answer", str(request_id))
+
+    async def is_done() -> bool:
+        return not await rows(process, "SELECT 1 FROM link_request")
+
+    return is_done
+
+
+async def test_mails_that_a_slow_server_keeps_waiting_stand_in_no_other_tasks_way(
+    process: Process,
+    ivy: Person,
+    server: SmtpServer,
+    settings: dict[str, Any],
+    tasks: TaskQueue,
+    queue: Any,
+    tmp_path: Path,
+) -> None:
+    for _ in range(6):
+        queue(await owe(process, ivy))
+    is_done = await _ask_for_link(process, tasks)
+    server.at["RCPT"] = silence
+    settings["smtp_seconds"] = 600
+    with running("worker", tmp_path, **settings) as worker:
+        await until(is_done)
+        # It lets what runs end, and this doesn't.
+        worker.kill()
+    assert server.taken == []
+
+
+async def test_a_worker_may_do_mails_alone_or_all_but_mails(
+    process: Process,
+    ivy: Person,
+    server: SmtpServer,
+    settings: dict[str, Any],
+    tasks: TaskQueue,
+    queue: Any,
+    tmp_path: Path,
+) -> None:
+    is_done = await _ask_for_link(process, tasks)
+    owed = await owe(process, ivy)
+    queue(owed)
+
+    async def is_sent() -> bool:
+        return await owed.status() == "SENT"
+
+    with running("worker --only=mails", tmp_path, **settings):
+        await until(is_sent)
+    assert not await is_done()
+    second = await owe(process, ivy)
+    queue(second)
+    with running("worker --only=tasks", tmp_path, **settings):
+        await until(is_done)
+    assert await second.status() == "WAITING"
