@@ -16,7 +16,9 @@ Run = Callable[[Callable[[Process], Awaitable[Any]]], Any]
 def register(app: Celery, run: Run, mailer: Mailer) -> None:
     """Put the tasks on the application; `run` runs a coroutine function with this worker's process."""
 
-    @app.task(name="mail.send")
+    # Acknowledged at its start: one that is acknowledged late is killed where the broker restarts, and nobody knows
+    # then whether the mail left. The lease brings back what a dead worker had.
+    @app.task(name="mail.send", acks_late=False)
     def send_mail(workspace_id: str, mail_id: str) -> None:
         run(lambda process: outbox.send(process, mailer, UUID(workspace_id), UUID(mail_id)))
 

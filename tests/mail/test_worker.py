@@ -250,3 +250,31 @@ async def test_a_worker_may_do_mails_alone_or_all_but_mails(
     with running("worker --only=tasks", tmp_path, **settings):
         await until(is_done)
     assert await second.status() == "WAITING"
+
+
+async def test_a_broker_that_restarts_breaks_off_no_mail(
+    process: Process, ivy: Person, server: SmtpServer, settings: dict[str, Any], tmp_path: Path
+) -> None:
+    owed = await owe(process, ivy)
+    held = Held("250 good")
+    server.at["RCPT"] = held
+    with EmbeddedValkey.temporary() as broker:
+        settings |= {"broker_url": broker.broker_url, "smtp_seconds": 600}
+        tasks = TaskQueue(make_app(Settings(**settings)))
+        with running("worker", tmp_path, **settings):
+            tasks.put("mail.send", str(owed.workspace_id), str(owed.id))
+            async with asyncio.timeout(PATIENCE):
+                await held.reached.wait()
+            await asyncio.to_thread(broker.stop)
+            await asyncio.to_thread(broker.start)
+            # Once it does something else, the worker is over it.
+            await until(await _ask_for_link(process, tasks))
+            held.let_go.set()
+
+            async def is_sent() -> bool:
+                return await owed.status() == "SENT"
+
+            await until(is_sent)
+        tasks.close()
+    assert await owed.get("attempts", "unknown_attempts") == (1, 0)
+    assert len(server.taken) == 1
