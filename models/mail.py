@@ -250,12 +250,18 @@ put_off_mail = Statement(
     scalar,
 )
 
-outage_is_over = Statement(sa.select(smtp_outages.c.until <= _now), scalar)
+
+def _outage_stands(at: sa.ColumnElement[datetime]) -> sa.ColumnElement[bool]:
+    """None is as long as an hour: one that ends later was noted by a clock that has been set back since."""
+    return sa.and_(smtp_outages.c.until > at, smtp_outages.c.until < at + sa.literal_column("interval '1 hour'"))
+
+
+outage_is_over = Statement(sa.select(~_outage_stands(_now)), scalar)
 
 # After an outage one attempt goes ahead, and the others wait for what it finds.
 try_server_again = Statement(
     sa.update(smtp_outages)
-    .where(smtp_outages.c.until <= _now)
+    .where(~_outage_stands(_now))
     .values(until=_now + _seconds(integer("lease")))
     .returning(smtp_outages.c.id),
     scalar,
@@ -286,7 +292,7 @@ _due = (
         # Not clock_timestamp(), which no index is searched for.
         mails.c.due_at <= sa.func.statement_timestamp(),
         sa.func.coalesce(mails.c.queued_until <= sa.func.statement_timestamp(), sa.true()),
-        ~sa.exists(sa.select(1).where(smtp_outages.c.until > sa.func.statement_timestamp())),
+        ~sa.exists(sa.select(1).where(_outage_stands(sa.func.statement_timestamp()))),
     )
     .order_by(mails.c.due_at)
     .limit(integer("limit"))

@@ -13,6 +13,7 @@ from resolvers.process import Process
 from server.mail_catcher.mailbox import Mailbox
 from server.smtp import Smtp
 from tests.cast import Person
+from tests.ledger import Ledger
 from tests.mail.owed import mailer_to, owe, server_is_back
 from tests.mail.smtp_server import gone, silence, smtp_server_that
 from tests.races import blocked, held, rows
@@ -320,6 +321,16 @@ class TestAServerThatIsAway:
             await sending
             assert await owed[1].send(mailer) is True
             assert len(server.taken) == 2
+
+    async def test_is_away_for_no_longer_because_a_clock_was_ahead_when_it_went(
+        self, process: Process, mailer: Smtp, mailbox: Mailbox, ivy: Person, ledger: Ledger
+    ) -> None:
+        owed = await owe(process, ivy)
+        await ledger.sql("INSERT INTO smtp_outage VALUES (1, 1, clock_timestamp() + interval '1 year')")
+        assert await outbox.sweep_due(process) == 1
+        assert await owed.send(mailer) is True
+        assert await owed.status() == "SENT"
+        assert await ledger.sql("SELECT * FROM smtp_outage") == []
 
     async def test_is_not_said_to_be_back_by_an_attempt_that_came_too_late_to_speak_to_it(
         self, process: Process, ivy: Person
