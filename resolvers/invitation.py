@@ -40,7 +40,7 @@ async def invite_teammate(process: Process, origin: Origin, viewer: Viewer, *, e
     async def work(transaction: Transaction) -> UUID:
         return await invite(transaction, UserKind.INTERNAL, email=email, name=name, actor_id=viewer.user_id)
 
-    return await _by_viewer(process, origin, viewer, work)
+    return await _by_viewer(process, origin, viewer, email, work)
 
 
 async def invite_client(
@@ -60,15 +60,15 @@ async def invite_client(
             transaction, UserKind.CLIENT, email=email, name=name, portal_id=portal_id, actor_id=viewer.user_id
         )
 
-    return await _by_viewer(process, origin, viewer, work)
+    return await _by_viewer(process, origin, viewer, email, work)
 
 
 async def _by_viewer(
-    process: Process, origin: Origin, viewer: Viewer, work: Callable[[Transaction], Awaitable[UUID]]
+    process: Process, origin: Origin, viewer: Viewer, email: str, work: Callable[[Transaction], Awaitable[UUID]]
 ) -> UUID:
     """What fills other people's mailboxes is counted, in no transaction."""
     internal_only(viewer)
-    await limit.invite(process.limiter, viewer.user_id)
+    await limit.invite(process.limiter, viewer.workspace_id, viewer.user_id, email)
 
     async def by_viewer(transaction: Transaction) -> UUID:
         await still_signed_in(transaction, viewer)

@@ -13,12 +13,14 @@ of 64 bits that a provider gives to one customer of IPv6. Where it is not known,
 All of these are called outside a transaction: a limiter may wait for a moment.
 """
 
+import asyncio
 import ipaddress
 import math
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple, Protocol
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 from resolvers.errors import Code, Refused
 from resolvers.origin import Origin
@@ -35,7 +37,7 @@ class Rule(NamedTuple):
 
 # Who mistypes has a few tries, and waits for less than it takes to look the password up. 2,900 a day are far too few to
 # guess one that is not among the commonest.
-PASSWORD = Rule("password", 5, 30)
+PASSWORD = Rule("password", 10, 30)
 # An office behind one address signs in together in the morning. Only what fails stays counted.
 PASSWORDS_OF_PLACE = Rule("passwords of place", 30, 2)
 # 8,700 a day, whoever helps: what a botnet may try at one account.
@@ -53,6 +55,9 @@ LINKS_OF_PLACE = Rule("links of place", 20, 10)
 
 # A firm that invites all of its clients at once, and not a list of addresses that was bought.
 INVITATIONS = Rule("invitations", 200, 5)
+
+# One mailbox, whoever of the firm invites it: somebody who does not answer is not reminded by the minute.
+INVITATIONS_TO = Rule("invitations to an address", 5, 300)
 
 # Who found a browser open, and does not know the password.
 CURRENT_PASSWORD = Rule("current password", 5, 30)
@@ -97,8 +102,23 @@ class Limiter(Protocol):
         """What was taken was no guess. `place`: know it from now on."""
 
 
+class InFlight:
+    """Attempts of which nobody knows yet whether they are guesses: no more than a rule lets go wrong are under way at
+    once, and the others wait. Without it a house that signs in all at once would be refused for what is right."""
+
+    def __init__(self) -> None:
+        self._gates: WeakValueDictionary[tuple[str, ...], asyncio.Semaphore] = WeakValueDictionary()
+
+    @asynccontextmanager
+    async def one_of(self, rule: Rule, *whose: str) -> AsyncIterator[None]:
+        # Held by whoever waits or is under way, and forgotten with the last of them.
+        gate = self._gates.setdefault((rule.name, *whose), asyncio.Semaphore(rule.burst))
+        async with gate:
+            yield
+
+
 @asynccontextmanager
-async def trying_password(limiter: Limiter, origin: Origin, email: str) -> AsyncIterator[None]:
+async def trying_password(limiter: Limiter, in_flight: InFlight, origin: Origin, email: str) -> AsyncIterator[None]:
     """Around what finds out whether a password is the one of an address. Without an exception it was: then nothing is
     counted, and the place is known.
 
@@ -110,7 +130,11 @@ async def trying_password(limiter: Limiter, origin: Origin, email: str) -> Async
     charges = [Charge(PASSWORD, (account or "", network)), Charge(PASSWORDS_OF_PLACE, (network,))]
     if account is not None:
         charges.append(Charge(PASSWORDS_OF_ACCOUNT, (account,), unless=place))
-    async with _guess(limiter, charges, place):
+    async with (
+        in_flight.one_of(PASSWORD, account or "", network),
+        in_flight.one_of(PASSWORDS_OF_PLACE, network),
+        _guess(limiter, charges, place),
+    ):
         yield
 
 
@@ -157,13 +181,16 @@ async def ask_for_link(limiter: Limiter, origin: Origin, email: str, workspace: 
     _refuse_for((await limiter.take(charges)).wait)
 
 
-async def invite(limiter: Limiter, user_id: UUID) -> None:
+async def invite(limiter: Limiter, workspace_id: UUID, user_id: UUID, email: str) -> None:
     """Before somebody invites somebody.
 
     Raises:
         Refused: RATE_LIMITED.
     """
-    _refuse_for((await limiter.take([Charge(INVITATIONS, (str(user_id),))])).wait)
+    charges = [Charge(INVITATIONS, (str(user_id),))]
+    if (address := address_key(email)) is not None:
+        charges.append(Charge(INVITATIONS_TO, (str(workspace_id), address)))
+    _refuse_for((await limiter.take(charges)).wait)
 
 
 async def know_place(limiter: Limiter, origin: Origin, email: str) -> None:

@@ -25,6 +25,14 @@ from resolvers.tokens import read_link_token
 
 SWEEP_LIMIT = 500
 
+_ENDED = {
+    LinkPurpose.INVITATION: (
+        "This invitation was accepted already, or its time has run out. Sign in, or ask for another one."
+    ),
+    LinkPurpose.SIGN_IN: "This link was used already, or its time has run out. Ask for a new one.",
+    LinkPurpose.RESET: "This link was used already, or its time has run out. Ask for a new one.",
+}
+
 # After it has run out, a link is told to be EXPIRED for so many days; then it is as one that never was.
 KEPT_DAYS = 90
 
@@ -198,7 +206,7 @@ def _good(link: LinkRow | None, purpose: LinkPurpose) -> None:
     if link is None or link.purpose != purpose:
         raise _not_a_link()
     if link.ended or link.expired:
-        raise Refused(Code.EXPIRED, "This link was used already, or its time has run out. Ask for a new one.", "token")
+        raise Refused(Code.EXPIRED, _ENDED[purpose], "token")
 
 
 def _not_a_link() -> Refused:

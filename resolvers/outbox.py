@@ -194,7 +194,7 @@ async def _record(transaction: Transaction, delivery: Delivery, unknown: int | N
         case Outcome.SENT:
             sent = {"status": MailStatus.SENT.value, "unknown": None, "failure": None}
             recorded = await mails.end_mail.first(connection, **this, **sent)
-            happened = None if recorded else "was sent after its lease"
+            happened = None if recorded else "was sent after its lease, or after it was cancelled"
         case Outcome.REFUSED:
             refused = {"status": MailStatus.FAILED.value, "unknown": unknown, "failure": failure}
             await mails.end_mail.send(connection, **this, **refused)

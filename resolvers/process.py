@@ -10,7 +10,7 @@ from models.connection import Connection
 from resolvers.issuer_key import Keyring
 from resolvers.issuer_memory import Memory
 from resolvers.issuer_token import ClaimNames
-from resolvers.limit import Limiter
+from resolvers.limit import InFlight, Limiter
 from resolvers.sealing import Sealer
 
 Pool = AsyncConnectionPool[Connection]
@@ -53,3 +53,4 @@ class Process:
     invitation_seconds: int
     link_seconds: int
     issuers: Issuers
+    in_flight: InFlight = field(default_factory=InFlight)

@@ -98,7 +98,7 @@ async def sign_in(process: Process, origin: Origin, email: str, password: str, w
     Raises:
         Refused: INVALID_CREDENTIALS, or RATE_LIMITED before anything is looked up.
     """
-    async with limit.trying_password(process.limiter, origin, email):
+    async with limit.trying_password(process.limiter, process.in_flight, origin, email):
         return await _sign_in(process, origin, email, password, workspace)
 
 

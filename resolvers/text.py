@@ -182,6 +182,13 @@ def address_key(given: str) -> str | None:
     return _comparable(given)
 
 
+def same_mailbox(one: str, other: str) -> bool:
+    """Stricter than `address_key`, which takes `ß` and `ss` for one: as domains they are two. For what one may do who
+    has the mailbox, rather than who types its address."""
+    first, second = (unicodedata.normalize("NFC", text.strip()).lower() for text in (one, other))
+    return first == second
+
+
 def folded(text: str) -> str:
     """NFC and case folded: what is compared when case does not matter. For text whose size and marks are bounded."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())

@@ -64,7 +64,7 @@ async def guess(limiter: Limiter, origin: Origin, email: str = OWNER) -> Code:
 
 async def refusal(limiter: Limiter, origin: Origin, email: str = OWNER) -> Refused:
     with pytest.raises(Refused) as caught:
-        async with limit.trying_password(limiter, origin, email):
+        async with limit.trying_password(limiter, limit.InFlight(), origin, email):
             raise Refused(GUESSED, "wrong")
     return caught.value
 
@@ -72,7 +72,7 @@ async def refusal(limiter: Limiter, origin: Origin, email: str = OWNER) -> Refus
 async def sign_in(limiter: Limiter, origin: Origin, email: str = OWNER) -> Code | None:
     """With the right password."""
     try:
-        async with limit.trying_password(limiter, origin, email):
+        async with limit.trying_password(limiter, limit.InFlight(), origin, email):
             return None
     except Refused as refused:
         return refused.code
@@ -86,16 +86,16 @@ class TestGuessingPasswords:
     async def test_five_at_once_from_one_place_and_then_one_in_half_a_minute(
         self, limiter: Buckets, clock: Clock
     ) -> None:
-        assert await guesses(limiter, 7, HOME) == [GUESSED] * 5 + [LIMITED] * 2
+        assert await guesses(limiter, 12, HOME) == [GUESSED] * 10 + [LIMITED] * 2
         clock.now += 29.9
         assert await guess(limiter, HOME) is LIMITED
         clock.now += 0.2
         assert await guesses(limiter, 2, HOME) == [GUESSED, LIMITED]
-        clock.now += 5 * 30
-        assert await guesses(limiter, 6, HOME) == [GUESSED] * 5 + [LIMITED]
+        clock.now += 10 * 30
+        assert await guesses(limiter, 11, HOME) == [GUESSED] * 10 + [LIMITED]
 
     async def test_the_refusal_says_when_to_come_again_and_names_no_field(self, limiter: Buckets, clock: Clock) -> None:
-        await guesses(limiter, 5, HOME)
+        await guesses(limiter, 10, HOME)
         clock.now += 12.5
         refused = await refusal(limiter, HOME)
         assert (refused.public_message, refused.field) == ("Too many attempts: try again in 18 seconds.", None)
@@ -113,15 +113,15 @@ class TestGuessingPasswords:
 
     async def test_and_does_not_wipe_out_the_wrong_ones_before_it(self, limiter: Buckets) -> None:
         answers = []
-        for _ in range(5):
+        for _ in range(10):
             answers.append(await guess(limiter, HOME))
             await sign_in(limiter, HOME)
-        assert [*answers, await guess(limiter, HOME)] == [GUESSED] * 5 + [LIMITED]
+        assert [*answers, await guess(limiter, HOME)] == [GUESSED] * 10 + [LIMITED]
 
     async def test_nor_does_a_fault_of_ours_count(self, limiter: Buckets) -> None:
         for _ in range(50):
             with pytest.raises(RuntimeError):
-                async with limit.trying_password(limiter, HOME, OWNER):
+                async with limit.trying_password(limiter, limit.InFlight(), HOME, OWNER):
                     raise RuntimeError("the database is gone")
         assert await guess(limiter, HOME) is GUESSED
         assert not limiter.knows(Place(OWNER, "203.0.113.7"))
@@ -130,12 +130,12 @@ class TestGuessingPasswords:
         "email", ["ADA@firm.test", "  ada@firm.test\n", "ada@firm.test\u3000", "a\u0064a@FIRM.TEST"]
     )
     async def test_another_spelling_of_an_address_is_no_other_account(self, limiter: Buckets, email: str) -> None:
-        await guesses(limiter, 5, HOME)
+        await guesses(limiter, 10, HOME)
         assert await guess(limiter, HOME, email) is LIMITED
 
     async def test_what_is_no_address_is_limited_too(self, limiter: Buckets) -> None:
-        garbage = ["\0", "\ud800", "x" * 10_000, "a" + "\u0301" * 100, "\ud800\0"] * 2
-        assert [await guess(limiter, HOME, each) for each in garbage] == [GUESSED] * 5 + [LIMITED] * 5
+        garbage = ["\0", "\ud800", "x" * 10_000, "a" + "\u0301" * 100, "\ud800\0"] * 3
+        assert [await guess(limiter, HOME, each) for each in garbage] == [GUESSED] * 10 + [LIMITED] * 5
 
     async def test_an_address_that_nobody_has_is_limited_like_any_other(self, limiter: Buckets, clock: Clock) -> None:
         messages: list[list[str]] = [[], []]
@@ -175,7 +175,7 @@ class TestGuessingPasswords:
 
     async def test_who_guesses_from_such_a_place_is_limited_all_the_same(self, limiter: Buckets) -> None:
         await sign_in(limiter, HOME)
-        assert await guesses(limiter, 6, HOME) == [GUESSED] * 5 + [LIMITED]
+        assert await guesses(limiter, 11, HOME) == [GUESSED] * 10 + [LIMITED]
 
     async def test_a_place_where_somebody_else_signed_in_is_nothing_to_an_account(self, limiter: Buckets) -> None:
         await sign_in(limiter, HOME, "ben@firm.test")
@@ -208,7 +208,7 @@ class TestGuessingPasswords:
     async def test_a_place_is_an_address_or_the_network_of_one_customer(
         self, limiter: Buckets, one: str | None, other: str | None, same: bool
     ) -> None:
-        await guesses(limiter, 5, Origin(one))
+        await guesses(limiter, 10, Origin(one))
         assert (await guess(limiter, Origin(other)) is LIMITED) == same
 
 
@@ -276,11 +276,20 @@ class TestTheOtherRules:
 
     async def test_somebody_invites_two_hundred_at_once(self, limiter: Buckets) -> None:
         one, other = uuid4(), uuid4()
-        for _ in range(200):
-            await limit.invite(limiter, one)
+        firm = uuid4()
+        for number in range(200):
+            await limit.invite(limiter, firm, one, f"{number}@client.test")
         with pytest.raises(Refused, match="5 seconds"):
-            await limit.invite(limiter, one)
-        await limit.invite(limiter, other)
+            await limit.invite(limiter, firm, one, "next@client.test")
+        await limit.invite(limiter, firm, other, "next@client.test")
+
+    async def test_a_firm_invites_one_address_five_times_at_once_whoever_does_it(self, limiter: Buckets) -> None:
+        firm = uuid4()
+        for _ in range(5):
+            await limit.invite(limiter, firm, uuid4(), "Mia@client.test")
+        with pytest.raises(Refused, match="300 seconds"):
+            await limit.invite(limiter, firm, uuid4(), "mia@client.test ")
+        await limit.invite(limiter, uuid4(), uuid4(), "mia@client.test")
 
     async def test_ones_own_password_is_tried_five_times(self, limiter: Buckets) -> None:
         user_id = uuid4()
@@ -670,8 +679,22 @@ def codes(answers: dict[str, Any]) -> list[str]:
 class TestAtTheApi:
     async def test_thirty_sign_ins_in_one_document_are_limited_like_thirty_requests(self, nobody: Person) -> None:
         answers = await nobody.ask(at_once(*[(OWNER, f"guess {number}") for number in range(30)]))
-        assert codes(answers) == [GUESSED] * 5 + [LIMITED] * 25
+        assert codes(answers) == [GUESSED] * 10 + [LIMITED] * 20
         assert await nobody.refused("signIn", {"email": OWNER, "password": PASSWORD}) == [("RATE_LIMITED", None)]
+
+    @pytest.mark.parametrize("many", [10, 40])
+    async def test_who_signs_in_rightly_many_times_at_once_is_refused_nothing(self, nobody: Person, many: int) -> None:
+        given = {"email": OWNER, "password": PASSWORD}
+        answers = await asyncio.gather(
+            *(nobody.do("signIn", given, "session { accessToken }") for _ in range(many)),
+            *(nobody.do("signIn", {**given, "email": "ben@firm.test"}, "session { accessToken }") for _ in range(many)),
+        )
+        assert all(answer["session"] for answer in answers)
+
+    async def test_wrong_ones_at_once_are_as_many_as_one_after_the_other(self, nobody: Person) -> None:
+        given = {"email": OWNER, "password": "a guess"}
+        answers = await asyncio.gather(*(nobody.refused("signIn", given) for _ in range(40)))
+        assert sorted(code for ((code, _),) in answers) == ["INVALID_CREDENTIALS"] * 10 + ["RATE_LIMITED"] * 30
 
     async def test_an_address_that_nobody_has_is_answered_in_the_same_way(self, nobody: Person) -> None:
         def without_numbers(answers: dict[str, Any]) -> list[Any]:
@@ -689,7 +712,7 @@ class TestAtTheApi:
 
     @pytest.mark.parametrize("workspace", ["northwind", " NORTHWIND", "Northwind Studio", "other", "", None])
     async def test_naming_a_workspace_gives_no_further_guesses(self, nobody: Person, workspace: str | None) -> None:
-        await nobody.ask(at_once(*[(OWNER, "guess")] * 5))
+        await nobody.ask(at_once(*[(OWNER, "guess")] * 10))
         given = {"email": OWNER, "password": PASSWORD, "workspace": workspace}
         assert await nobody.refused("signIn", given) == [("RATE_LIMITED", None)]
 
@@ -743,10 +766,10 @@ class TestInProcessesOfTheirOwn:
             return codes(answer.json()["data"])[0]
 
         # A client that names somebody else each time is itself all the same.
-        assert [await guess_at(alone, f"198.51.100.{number}") for number in range(3)] == [GUESSED] * 3
-        assert [await guess_at(behind) for _ in range(2)] == [GUESSED] * 2
+        assert [await guess_at(alone, f"198.51.100.{number}") for number in range(6)] == [GUESSED] * 6
+        assert [await guess_at(behind) for _ in range(4)] == [GUESSED] * 4
         assert [await guess_at(alone, "198.51.100.77"), await guess_at(behind, "garbage")] == [LIMITED] * 2
         # Whom the proxy names is another, whatever they claim themselves.
-        claims = [(f"198.51.100.{number}, 203.0.113.7, 10.0.0.1",) for number in range(5)]
-        assert [await guess_at(behind, *claim) for claim in claims] == [GUESSED] * 5
+        claims = [(f"198.51.100.{number}, 203.0.113.7, 10.0.0.1",) for number in range(10)]
+        assert [await guess_at(behind, *claim) for claim in claims] == [GUESSED] * 10
         assert await guess_at(behind, "198.51.100.99", "203.0.113.7:4711") == LIMITED
