@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 import re
 from base64 import urlsafe_b64decode
 from collections.abc import Mapping, Sequence
@@ -169,10 +168,9 @@ def _document(segment: str) -> dict[str, Any] | None:
 
 
 def _is_moment(value: object) -> bool:
-    """Seconds since 1970 as a number (RFC 7519, 2); Python would take True and "12" for one too."""
-    return (
-        isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and 0 <= value < _LAST
-    )
+    """Seconds since 1970 as a number (RFC 7519, 2); Python would take True and "12" for one too. NaN is in no range, a
+    whole number may be too large for a float."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _LAST
 
 
 def _claim(claims: Mapping[str, Any], name: str) -> Any:
