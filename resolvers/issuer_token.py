@@ -7,7 +7,7 @@ from base64 import urlsafe_b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 import jwt
@@ -16,7 +16,7 @@ from models.issuer import IssuerRow
 from models.user import UserKind
 from resolvers.errors import Refused, Unauthenticated
 from resolvers.issuer_key import Key
-from resolvers.text import NAME_LIMIT, address_key, email_address, is_text, person_name
+from resolvers.text import NAME_LIMIT, address_key, email_address, folded, is_text, person_name
 
 LARGEST = 8192  # characters of a token
 SUBJECT_LIMIT = 255  # OpenID Connect Core, 2
@@ -154,7 +154,7 @@ def person(claims: Mapping[str, Any], names: ClaimNames) -> Person:
         email_key=key,
         verified=_claim(claims, names.email_verified) is True,
         name=_name(_claim(claims, names.name)),
-        picture=_picture(_claim(claims, names.picture), email),
+        picture=_picture(_claim(claims, names.picture), email, key),
         kind=UserKind.INTERNAL if _claim(claims, names.kind) == UserKind.INTERNAL.value else UserKind.CLIENT,
     )
 
@@ -206,9 +206,9 @@ def _name(given: object) -> str | None:
         return None
 
 
-def _picture(given: object, email: str) -> str | None:
-    """The address of a picture, where it may be shown to others: it must not tell the person's own address, of which
-    some services put a hash into it."""
+def _picture(given: object, email: str, key: str) -> str | None:
+    """The address of a picture, where it may be shown to others: it must not tell the person's own address, which some
+    services put into it as it is, and some as a hash."""
     if (
         not isinstance(given, str)
         or not 0 < len(given) <= PICTURE_LIMIT
@@ -223,6 +223,8 @@ def _picture(given: object, email: str) -> str | None:
     if parts.scheme != "https" or not parts.hostname or parts.username is not None or re.search(r"[\s<>\"']", given):
         return None
     plain = email.lower().encode()
-    tells = (hashlib.md5(plain, usedforsecurity=False).hexdigest(), hashlib.sha256(plain).hexdigest())
-    hosts = parts.hostname == "gravatar.com" or parts.hostname.endswith(".gravatar.com")
-    return None if hosts or any(each in given.lower() for each in tells) else given
+    tells = (key, hashlib.md5(plain, usedforsecurity=False).hexdigest(), hashlib.sha256(plain).hexdigest())
+    shown = folded(unquote(unquote(given)))
+    host = parts.hostname.rstrip(".")
+    hosts = host == "gravatar.com" or host.endswith(".gravatar.com")
+    return None if hosts or any(each in shown for each in tells) else given
