@@ -16,6 +16,7 @@ from psycopg.errors import DeadlockDetected, UniqueViolation
 from models import identity as identities
 from models import issuer as issuers
 from models import session as sessions
+from models import user as users
 from models.audit import Action, Actor
 from models.event import EventKind
 from models.identity import Identified
@@ -273,6 +274,12 @@ async def _follow(transaction: Transaction, user: Identified, whom: Person) -> N
         if email != user.email:
             # They went to an address that isn't theirs any more.
             await end_links(transaction, user.id)
+        moved = key != folded(user.email)
+        if moved:
+            # It was chosen by who had the other mailbox. One for this address is set by a link that goes there: an
+            # issuer, which speaks for its own firm alone, would else make sign-ins to an address that other firms know
+            # too, and limits count by address.
+            await users.set_password.send(connection, **whose, password_hash=None)
         transaction.audit(
             Action.USER_UPDATED,
             actor_id=user.id,
@@ -281,6 +288,7 @@ async def _follow(transaction: Transaction, user: Identified, whom: Person) -> N
             name=name != user.name,
             picture=picture != user.avatar_url,
             email=email != user.email,
+            password=moved,
         )
     if changed and not activated:
         transaction.record(EventKind.USER_UPDATED, user_id=user.id)

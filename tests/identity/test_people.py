@@ -18,7 +18,7 @@ from resolvers.issuer_token import ClaimNames
 from resolvers.operation import Transaction, operate
 from resolvers.process import Process
 from resolvers.user import create_user
-from tests.cast import Person
+from tests.cast import NORTHWIND, PASSWORD, Person
 from tests.identity.oidc import Oidc
 from tests.ledger import Ledger
 from tests.live.hold import Hold
@@ -186,6 +186,22 @@ class TestWhatATokenChanges:
             "email": "marchetti@portal.test",
         }
         assert [event.kind for event in written] == ["USER_UPDATED"]
+
+    async def test_with_another_address_the_password_is_none_and_with_another_spelling_it_stays(
+        self, firm: Oidc, who: Who, cleo: Person, zoe: Person
+    ) -> None:
+        """It would sign in by an address that the same person may have at another firm, which has a limit for it."""
+
+        async def signs_in(email: str) -> bool:
+            given = {"email": email, "password": PASSWORD, "workspace": NORTHWIND}
+            return (await cleo.do("signIn", given, "session { accessToken }"))["session"] is not None
+
+        await who(await firm.mint(email=cleo.member.email))
+        await who(await firm.mint(email=cleo.member.email.upper()))
+        assert await signs_in(cleo.member.email)
+        user = await who(await firm.mint(email=zoe.member.email))
+        assert (user["id"], user["email"]) == (cleo.id, zoe.member.email)
+        assert not await signs_in(zoe.member.email)
 
     async def test_an_address_that_is_not_verified_or_taken_stays_as_it_was(
         self, firm: Oidc, who: Who, cleo: Person
