@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql
 
 from models.issuer import identities
 from models.session import SessionMethod, sessions
-from models.statement import Statement, nothing, scalar, text, uuid, uuids
+from models.statement import Statement, boolean, nothing, scalar, text, uuid, uuids
 from models.user import users
 
 of_workspace = users.c.workspace_id == uuid("workspace_id")
@@ -28,13 +28,17 @@ class Identified(NamedTuple):
     activated_at: datetime | None
     # When the issuer first spoke of them; None where it does so now.
     known_since: datetime | None
+    # That no issuer which speaks of them has left open whether the address is theirs; of one that does already, that it
+    # hasn't.
+    proven: bool
 
 
-_identified = [users.c[name] for name in Identified._fields[:-1]]
+_identified = [users.c[name] for name in Identified._fields[:-2]]
+_of_user = sa.and_(identities.c.workspace_id == users.c.workspace_id, identities.c.user_id == users.c.id)
 
 # Locked: nobody is deactivated while they are let in, and two tokens change them one after the other.
 lock_identified_user = Statement(
-    sa.select(*_identified, identities.c.created_at)
+    sa.select(*_identified, identities.c.created_at, identities.c.verified)
     .select_from(
         identities.join(
             users, sa.and_(users.c.workspace_id == identities.c.workspace_id, users.c.id == identities.c.user_id)
@@ -50,7 +54,7 @@ lock_identified_user = Statement(
 )
 
 lock_user_by_address = Statement(
-    sa.select(*_identified, sa.null())
+    sa.select(*_identified, sa.null(), ~sa.exists().where(_of_user, ~identities.c.verified))
     .where(of_workspace, users.c.email_key == text("email_key"))
     .with_for_update(key_share=True),
     Identified,
@@ -64,10 +68,21 @@ insert_identity = Statement(
         issuer_id=uuid("issuer_id"),
         subject=text("subject"),
         user_id=uuid("user_id"),
+        verified=boolean("verified"),
     )
     .on_conflict_do_nothing()
     .returning(identities.c.user_id),
     scalar,
+)
+verify_identity = Statement(
+    sa.update(identities)
+    .where(
+        identities.c.workspace_id == uuid("workspace_id"),
+        identities.c.issuer_id == uuid("issuer_id"),
+        identities.c.subject == text("subject"),
+    )
+    .values(verified=sa.true()),
+    nothing,
 )
 
 address_is_taken = Statement(

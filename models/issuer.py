@@ -48,6 +48,8 @@ class Identity(SQLModel, table=True):
     issuer_id: UUID
     subject: str = string()
     user_id: UUID
+    # Whether the issuer has ever said that the address is theirs.
+    verified: bool
     created_at: datetime = timestamp(now=True)
 
 

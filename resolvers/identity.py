@@ -42,6 +42,10 @@ _TAKEN = (
     "The address of this token belongs to another account of the workspace, and the token does not say that it is "
     "verified."
 )
+_UNPROVEN = (
+    "The address of this token belongs to another account of the workspace, which was made by a token that did not say "
+    "that it is verified."
+)
 _DEACTIVATED = "The account of this token is deactivated."
 _FROM_BEFORE = "This token is from before the account was activated again: get a new one."
 
@@ -168,12 +172,12 @@ async def _begin(transaction: Transaction, issuer: IssuerRow, whom: Person, show
         raise invalid()
     user = await identities.lock_identified_user.first(transaction.connection, **where, subject=whom.subject)
     found = user or await _met(transaction, issuer, whom)
-    refusal = _TAKEN if found is None else _refusal(found, shown)
-    if found is None or refusal is not None:
-        known = found and found.id
+    known, refusal = (None, found) if isinstance(found, str) else (found.id, _refusal(found, shown))
+    if refusal is not None:
         transaction.audit(Action.SIGN_IN_REFUSED, actor_id=None, by=Actor.ISSUER, user_id=known, issuer=str(issuer.id))
-        return refusal or _TAKEN
-    await _follow(transaction, found, whom)
+        return refusal
+    assert not isinstance(found, str)
+    await _follow(transaction, issuer, found, whom)
     begun = await identities.insert_issuer_session.first(
         transaction.connection,
         workspace_id=issuer.workspace_id,
@@ -195,15 +199,18 @@ async def _begin(transaction: Transaction, issuer: IssuerRow, whom: Person, show
     return found.id
 
 
-async def _met(transaction: Transaction, issuer: IssuerRow, whom: Person) -> Identified | None:
-    """Somebody of whom the issuer has not spoken before: an account that has the address, or a new one. None where the
-    address is somebody's, and the token doesn't say that it is verified."""
+async def _met(transaction: Transaction, issuer: IssuerRow, whom: Person) -> Identified | str:
+    """Somebody of whom the issuer has not spoken before: an account that has the address, or a new one. A refusal where
+    the address is somebody's, and the token doesn't say that it is verified, or theirs did not: whoever named it first
+    would share the account of who has it."""
     connection, workspace_id = transaction.connection, issuer.workspace_id
     user = await identities.lock_user_by_address.first(connection, workspace_id=workspace_id, email_key=whom.email_key)
     if user is None:
         user = await _made(transaction, whom)
     elif not whom.verified:
-        return None
+        return _TAKEN
+    elif not user.proven:
+        return _UNPROVEN
     elif user.status == UserStatus.DEACTIVATED:
         return user
     else:
@@ -216,7 +223,12 @@ async def _met(transaction: Transaction, issuer: IssuerRow, whom: Person) -> Ide
             status=user.status,
         )
     identity = await identities.insert_identity.first(
-        connection, workspace_id=workspace_id, issuer_id=issuer.id, subject=whom.subject, user_id=user.id
+        connection,
+        workspace_id=workspace_id,
+        issuer_id=issuer.id,
+        subject=whom.subject,
+        user_id=user.id,
+        verified=whom.verified,
     )
     if identity is None:
         raise _Overtaken
@@ -236,7 +248,9 @@ async def _made(transaction: Transaction, whom: Person) -> Identified:
         raise _Overtaken
     transaction.audit(Action.USER_CREATED, actor_id=made, by=Actor.ISSUER, user_id=made, kind=whom.kind.value)
     status = UserStatus.ACTIVE.value
-    return Identified(made, whom.kind.value, status, whom.shown_name, whom.email, whom.picture, None, None)
+    return Identified(
+        made, whom.kind.value, status, whom.shown_name, whom.email, whom.picture, None, None, whom.verified
+    )
 
 
 def _refusal(user: Identified, shown: _Shown) -> str | None:
@@ -251,7 +265,7 @@ def _refusal(user: Identified, shown: _Shown) -> str | None:
     return None if shown.issued is not None and shown.issued >= again else _FROM_BEFORE
 
 
-async def _follow(transaction: Transaction, user: Identified, whom: Person) -> None:
+async def _follow(transaction: Transaction, issuer: IssuerRow, user: Identified, whom: Person) -> None:
     """Have the account say what the token says. Its kind stays."""
     connection = transaction.connection
     whose = {"workspace_id": transaction.workspace_id, "user_id": user.id}
@@ -265,9 +279,12 @@ async def _follow(transaction: Transaction, user: Identified, whom: Person) -> N
     if whom.verified and whom.email != user.email:
         taken = await identities.address_is_taken.one(connection, **whose, email_key=whom.email_key)
         email = user.email if taken else whom.email
+    key = whom.email_key if email == whom.email else folded(email)
+    if whom.verified and key == whom.email_key and not user.proven:
+        this = {"workspace_id": transaction.workspace_id, "issuer_id": issuer.id, "subject": whom.subject}
+        await identities.verify_identity.send(connection, **this)
     changed = (name, picture, email) != (user.name, user.avatar_url, user.email)
     if changed:
-        key = whom.email_key if email == whom.email else folded(email)
         await identities.update_person.send(
             connection, **whose, name=name, name_key=folded(name), email=email, email_key=key, avatar_url=picture
         )

@@ -298,7 +298,7 @@ class TestActivating:
             *(ada.workspace_id, issuer),
         )
         await ledger.sql(
-            "INSERT INTO identity (workspace_id, issuer_id, subject, user_id) VALUES (%s, %s, 's', %s)",
+            "INSERT INTO identity (workspace_id, issuer_id, subject, user_id, verified) VALUES (%s, %s, 's', %s, true)",
             *(ada.workspace_id, issuer, nora),
         )
         named = {"userId": node_id(NodeKind.USER, nora)}

@@ -121,6 +121,7 @@ def upgrade() -> None:
         sa.Column("issuer_id", sa.Uuid(), nullable=False),
         sa.Column("subject", sa.Text(), nullable=False),
         sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("verified", sa.Boolean(), nullable=False),
         sa.Column(
             "created_at", sa.DateTime(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
         ),

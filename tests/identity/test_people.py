@@ -144,6 +144,23 @@ class TestAnAccountThatIsThere:
         assert await audited(ledger, cleo) == [("SIGN_IN_REFUSED", "ISSUER")], "once, and not for each request"
         assert (await who(await firm.mint(email=cleo.member.email)))["id"] == cleo.id
 
+    async def test_is_not_where_it_was_made_for_somebody_whose_address_nobody_had_checked(
+        self, firm: Oidc, who: Who, refused: Refused
+    ) -> None:
+        """Whoever names another's address first would be in the account that the other takes for theirs."""
+        mallory = await who(await firm.mint("mallory", email="victim@portal.test", email_verified=False))
+        assert "did not say that it is verified" in await refused(await firm.mint("victim"))
+        assert (await who(await firm.mint("mallory", email="victim@portal.test", email_verified=None))) == mallory
+        assert "did not say that it is verified" in await refused(await firm.mint("victim", jti="again"))
+        moved = await who(await firm.mint("mallory"))
+        assert (moved["id"], moved["email"]) == (mallory["id"], "mallory@portal.test")
+        assert (await who(await firm.mint("victim", jti="after that")))["id"] != mallory["id"]
+
+    async def test_is_where_its_address_was_verified_later(self, firm: Oidc, who: Who) -> None:
+        before = await who(await firm.mint("dan", email_verified=False))
+        assert await who(await firm.mint("dan")) == before
+        assert (await who(await firm.mint("dan", sub="dan's other subject")))["id"] == before["id"]
+
     @pytest.mark.parametrize(("name", "claim"), [("cleo", "INTERNAL"), ("ben", "CLIENT")])
     async def test_keeps_its_kind_whatever_the_claim_says(
         self, firm: Oidc, who: Who, people: dict[str, Person], name: str, claim: str
