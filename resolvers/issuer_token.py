@@ -23,6 +23,8 @@ SUBJECT_LIMIT = 255  # OpenID Connect Core, 2
 PICTURE_LIMIT = 2000
 # Dates behind it fit into no calendar.
 _LAST = 253_402_214_400  # 9999-12-31
+# Keys that one token is tried with, where several have its name: each takes time from everybody, also for forgeries.
+MOST_TRIED = 4
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 # A logout token of the same issuer for the same audience signs nobody in (RFC 8725, 3.11).
 _TYPES = ("jwt", "at+jwt")
@@ -54,7 +56,7 @@ class Unverified:
         if self.kid is None:
             return able if len(able) == 1 else []
         static = [key for key in able if key.kid is None and len(keys) == 1]
-        return static or [key for key in able if key.kid == self.kid]
+        return static or [key for key in able if key.kid == self.kid][:MOST_TRIED]
 
 
 @dataclass(frozen=True, slots=True)

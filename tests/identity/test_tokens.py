@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256K1, generate_pri
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa
 
 from resolvers.issuer import Given, put_issuer
+from resolvers.issuer_token import MOST_TRIED
 from resolvers.process import Process
 from tests.cast import Person
 from tests.identity.oidc import ALGORITHMS, AUDIENCE, Oidc, jwk_of, new_key, pem_of
@@ -211,6 +212,17 @@ class TestForgeries:
         await firm.behave("only what was added")
         await firm.add(lone)
         await who(jwt.encode(firm.claims(), key, "RS384"))
+
+    async def test_of_keys_with_one_name_a_few_are_tried_and_not_a_hundred(
+        self, firm: Oidc, refused: Refused, who: Who
+    ) -> None:
+        """Each forgery that names them costs the process as many verifications, whose issuer it may be."""
+        keys = [new_key("ES256") for _ in range(MOST_TRIED + 1)]
+        for key in keys:
+            await firm.add(jwk_of(key, "ES256", "same"))
+        for key in keys[:MOST_TRIED]:
+            await who(jwt.encode(firm.claims(jti=str(id(key))), key, "ES256", headers={"kid": "same"}))
+        assert await refused(jwt.encode(firm.claims(), keys[-1], "ES256", headers={"kid": "same"})) == INVALID
 
     @pytest.mark.parametrize("name", ["jku", "x5u", "jwk", "x5c"])
     async def test_keys_that_a_token_brings_along_are_not_looked_at(
