@@ -134,7 +134,7 @@ async def _signed_in(
     process: Process, issuer: IssuerRow, whom: Person, token: str, claims: dict[str, Any], origin: Origin
 ) -> Named | str:
     """The sign-in of a token that holds, begun if this is the first time; a text, why its person is not let in."""
-    session_id = sign_in_of(issuer, token)
+    session_id = sign_in_of(token)
     async with process.pool.connection() as connection:
         user_id = await sessions.session_user.first(connection, workspace_id=issuer.workspace_id, session_id=session_id)
     if user_id is None:

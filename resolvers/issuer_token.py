@@ -128,14 +128,15 @@ def verified(
     raise invalid()
 
 
-def sign_in_of(issuer: IssuerRow, token: str) -> UUID:
+def sign_in_of(token: str) -> UUID:
     """The id of a token's sign-in, which `signOut` bars.
 
     By what is signed, not by the signature: others of the same token can be made without the issuer's key (an ECDSA
-    signature has a twin, and Base64 several spellings), and would be let in.
+    signature has a twin, and Base64 several spellings), and would be let in. The issuer is in it by its name, so that
+    what was barred stays so where it is removed and added again.
     """
     signed = token.rpartition(".")[0]
-    return UUID(bytes=hashlib.sha256(issuer.id.bytes + signed.encode()).digest()[:16])
+    return UUID(bytes=hashlib.sha256(signed.encode()).digest()[:16])
 
 
 def person(claims: Mapping[str, Any], names: ClaimNames) -> Person:

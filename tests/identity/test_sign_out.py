@@ -12,7 +12,7 @@ from resolvers.process import Process
 from resolvers.session import sweep_expired
 from tests.cast import Person
 from tests.identity.conftest import WHO, Holder
-from tests.identity.oidc import Oidc
+from tests.identity.oidc import AUDIENCE, Oidc
 from tests.ledger import Ledger
 
 Who = Callable[[str], Awaitable[Any]]
@@ -94,6 +94,20 @@ async def test_an_issuer_that_is_removed_lets_nobody_in_and_has_let_nobody_in(
     # This process still knows the issuer, for some seconds; the database says no.
     assert "not valid" in await refused(unseen)
     assert await ledger.sql('SELECT status FROM "user" WHERE email = %s', user["email"]) == [("ACTIVE",)]
+
+
+async def test_what_had_ended_stays_so_where_it_is_added_again(
+    firm: Oidc, holder: Holder, who: Who, refused: Refused, process: Process, ada: Person
+) -> None:
+    signed_out, left_alone = await firm.mint(), await firm.mint(jti="another")
+    await who(left_alone)
+    await holder(signed_out).do("signOut")
+    await remove_issuer(process, ada.workspace_id, firm.address)
+    await put_issuer(process, ada.workspace_id, Given(firm.address, AUDIENCE, firm.jwks_url))
+    process.issuers.memory.forget_issuers()
+    for token in (signed_out, left_alone):
+        assert await refused(token) == ENDED
+    await who(await firm.mint(jti="new"))
 
 
 async def test_an_issuer_that_is_changed_is_what_it_is_now(
