@@ -36,17 +36,19 @@ class Memory:
 
     _rows: dict[str, IssuerRow] = field(default_factory=dict)
     _loaded: float | None = None
-    _loading: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _loading: asyncio.Task[None] | None = None
     _seen: OrderedDict[bytes, Seen] = field(default_factory=OrderedDict)
     _refused: OrderedDict[bytes, tuple[float, str]] = field(default_factory=OrderedDict)
 
     async def issuer(self, name: str, load: Load) -> IssuerRow | None:
-        """All are read at once: names that nobody knows can't be used to ask the database again and again."""
+        """All are read at once: names that nobody knows can't be used to ask the database again and again. Who comes
+        meanwhile has the same answer, also that there is none: while the database is away nobody waits for those before
+        them."""
         if not self._is_fresh(name):
-            async with self._loading:
-                if not self._is_fresh(name):
-                    self._rows = {row.issuer: row for row in await load()}
-                    self._loaded = time.monotonic()
+            if self._loading is None:
+                self._loading = asyncio.create_task(self._load(load))
+            # Whoever hangs up takes no answer away from the others.
+            await asyncio.shield(self._loading)
         return self._rows.get(name)
 
     def forget_issuers(self) -> None:
@@ -77,6 +79,13 @@ class Memory:
         self._refused[digest] = (time.monotonic() + REFUSED_SECONDS, why)
         if len(self._refused) > MOST_TOKENS:
             self._refused.popitem(last=False)
+
+    async def _load(self, load: Load) -> None:
+        try:
+            self._rows = {row.issuer: row for row in await load()}
+            self._loaded = time.monotonic()
+        finally:
+            self._loading = None
 
     def _is_fresh(self, name: str) -> bool:
         if self._loaded is None:

@@ -1,5 +1,6 @@
 """Which issuers there are: by the settings, by the command line, and for one workspace each."""
 
+import asyncio
 import io
 import json
 from pathlib import Path
@@ -7,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from models.issuer import IssuerRow
 from resolvers.errors import Refused
 from resolvers.issuer import Given, issuers_of, put_issuer
+from resolvers.issuer_memory import Memory
 from resolvers.process import Process
 from server.identity import command
 from server.settings import Settings, SettingsError, read
@@ -34,6 +37,27 @@ async def test_one_is_put_once_and_changed_where_it_differs(process: Process, ad
     (row,) = await issuers_of(process, ada.workspace_id)
     assert (row.audience, row.jwks_url, row.public_key) == ("other", None, PEM)
     assert await actions(ledger) == ["ISSUER_ADDED", "ISSUER_UPDATED"]
+
+
+async def test_a_crowd_asks_for_them_once_and_fails_together_where_the_database_is_away() -> None:
+    """One after the other, each would wait as long as all before them."""
+    memory, begun, go_on = Memory(), asyncio.Event(), asyncio.Event()
+    asked = 0
+
+    async def load() -> list[IssuerRow]:
+        nonlocal asked
+        asked += 1
+        begun.set()
+        await go_on.wait()
+        raise OSError
+
+    crowd = [asyncio.create_task(memory.issuer(f"https://{number}.test", load)) for number in range(20)]
+    await begun.wait()
+    crowd[0].cancel()  # who hangs up takes no answer away from the others
+    go_on.set()
+    found = await asyncio.gather(*crowd, return_exceptions=True)
+    assert [type(each) for each in found[1:]] == [OSError] * 19
+    assert asked == 1
 
 
 async def test_one_that_speaks_for_a_firm_is_never_moved_to_another(
