@@ -31,7 +31,7 @@ from resolvers.link import end_links
 from resolvers.operation import Transaction, operate
 from resolvers.origin import UNKNOWN, Origin
 from resolvers.process import Process
-from resolvers.text import folded
+from resolvers.text import folded, same_mailbox
 from resolvers.tokens import OWN_ISSUER, Named
 from resolvers.user import create_user
 
@@ -42,6 +42,7 @@ _TAKEN = (
     "The address of this token belongs to another account of the workspace, and the token does not say that it is "
     "verified."
 )
+_ALIKE = "Another account of the workspace has an address that counts as the same, and is another mailbox."
 _UNPROVEN = (
     "The address of this token belongs to another account of the workspace, which was made by a token that did not say "
     "that it is verified."
@@ -209,6 +210,8 @@ async def _met(transaction: Transaction, issuer: IssuerRow, whom: Person) -> Ide
         user = await _made(transaction, whom)
     elif not whom.verified:
         return _TAKEN
+    elif not same_mailbox(user.email, whom.email):
+        return _ALIKE
     elif not user.proven:
         return _UNPROVEN
     elif user.status == UserStatus.DEACTIVATED:

@@ -144,6 +144,14 @@ class TestAnAccountThatIsThere:
         assert await audited(ledger, cleo) == [("SIGN_IN_REFUSED", "ISSUER")], "once, and not for each request"
         assert (await who(await firm.mint(email=cleo.member.email)))["id"] == cleo.id
 
+    async def test_is_not_where_the_mailbox_is_another_one_that_counts_as_the_same(
+        self, firm: Oidc, refused: Refused, ledger: Ledger, cleo: Person
+    ) -> None:
+        await ledger.sql(
+            """UPDATE "user" SET email = 'mia@fass.test', email_key = 'mia@fass.test' WHERE id = %s""", cleo.user_id
+        )
+        assert "is another mailbox" in await refused(await firm.mint(email="mia@fa\u00df.test"))
+
     async def test_is_not_where_it_was_made_for_somebody_whose_address_nobody_had_checked(
         self, firm: Oidc, who: Who, refused: Refused
     ) -> None:
