@@ -27,7 +27,7 @@ table { border-collapse: collapse; width: 100% }
 th, td { text-align: left; padding: .35rem .6rem; border-bottom: 1px solid #8884; vertical-align: top }
 td, pre { overflow-wrap: anywhere }
 pre { white-space: pre-wrap; border: 1px solid #8884; padding: 1rem }
-iframe { width: 100%; height: 40rem; border: 1px solid #8884; background: #fff }
+iframe { width: 100%; height: 40rem; border: 1px solid #8884 }
 """
 PAGE_POLICY = (
     "default-src 'none'; style-src 'self'; frame-src 'self'; "
