@@ -149,6 +149,28 @@ async def test_an_account_is_ended_given_back_and_given_a_password(
             "x" * (LONGEST + 1),
             ("TOO_LONG", ["password"]),
         ),
+        (("portal", "create", "Harbor", "--workspace", "nowhere", "--json"), "", ("NOT_FOUND", ["workspace"])),
+        (
+            ("user", "deactivate", "nobody@firm.test", "--workspace", "northwind", "--json"),
+            "",
+            ("NOT_FOUND", ["who"]),
+        ),
+        (
+            (
+                *("user", "invite", "a@client.test", "--workspace", "northwind", "--name", "A", "--kind", "client"),
+                *("--portal", "nothing", "--json"),
+            ),
+            "",
+            ("NOT_FOUND", ["portal"]),
+        ),
+        (
+            (
+                *("user", "invite", "a@firm.test", "--workspace", "northwind", "--name", "A", "--kind", "internal"),
+                *("--portal", "nothing", "--json"),
+            ),
+            "",
+            ("INVALID", ["portal"]),
+        ),
     ],
     ids=itertools.count(1),
 )

@@ -11,7 +11,7 @@ from uuid import UUID
 import psycopg
 from strawberry.utils.str_converters import to_camel_case
 
-from resolvers.errors import ParleyError, Refused
+from resolvers.errors import Code, ParleyError, Refused
 from resolvers.process import Process
 from resolvers.workspace import workspace_by_slug
 from server.broadcast import Hints
@@ -57,7 +57,7 @@ def run(
 async def workspace_named(process: Process, slug: str) -> UUID:
     found = await workspace_by_slug(process, slug)
     if found is None:
-        raise SettingsError(f"there is no workspace {shown(slug)}")
+        raise Refused(Code.NOT_FOUND, f"there is no workspace {shown(slug)}", "workspace")
     return found
 
 

@@ -8,6 +8,7 @@ from models.user import UserKind
 from resolvers import audit, invitation, portal
 from resolvers.account import activate_user, deactivate_user
 from resolvers.credential import set_password as set_the_password
+from resolvers.errors import Code, Refused
 from resolvers.operation import Transaction, operate
 from resolvers.password import hash_password, new_password
 from resolvers.process import Process
@@ -16,7 +17,6 @@ from schema.node_id import NodeKind, key_of, node_id
 from server.commands.audit import shown
 from server.commands.operating import run, workspace_named
 from server.commands.reaching import reached
-from server.settings import SettingsError
 
 
 def create(
@@ -95,7 +95,7 @@ async def _found(process: Process, workspace: str, who: str) -> tuple[UUID, UUID
         async with process.pool.connection() as connection:
             key = await audit.user_with_address(connection, workspace_id, workspace, who)
     if key is None:
-        raise SettingsError(f"there is nobody {shown(who)} in {shown(workspace)}")
+        raise Refused(Code.NOT_FOUND, f"there is nobody {shown(who)} in {shown(workspace)}", "who")
     return workspace_id, key
 
 
@@ -103,11 +103,12 @@ async def _portal(process: Process, workspace_id: UUID, kind: UserKind, given: s
     if given is None:
         return None
     if kind is not UserKind.CLIENT:
-        raise SettingsError("--portal: only clients are in portals")
+        raise Refused(Code.INVALID, "only clients are in portals", "portal")
     async with process.pool.connection() as connection:
         named = await portal.portals_named(connection, workspace_id, given, key_of(NodeKind.PORTAL, given))
     if len(named) != 1:
-        raise SettingsError(f"--portal: {len(named) or 'no'} portals are called {shown(given)}")
+        code = Code.INVALID if named else Code.NOT_FOUND
+        raise Refused(code, f"{len(named) or 'no'} portals are called {shown(given)}", "portal")
     return named[0]
 
 
