@@ -262,6 +262,19 @@ test("an address that nobody has is answered like any other", () =>
     }
   }));
 
+test("what is no address is said to be none, and no link is promised", () =>
+  inContext(async (context) => {
+    const sent = noted(context);
+    for (const [path, name] of [["sign-in", "Mail me a link instead"], ["reset", "Mail me a link"]]) {
+      const page = await opened(context, path);
+      await field(page, "E-mail address").fill("nobody.nowhere.test");
+      await button(page, name).click();
+      await page.getByRole("alert").getByText("Enter your e-mail address.").waitFor();
+      assert.equal(await focused(page), "email");
+    }
+    assert.deepEqual(posts(sent), []);
+  }));
+
 test("one signs in by password; a wrong one is said, and nothing typed is lost", async () => {
   const email = await member();
   await inContext(async (context) => {
