@@ -16,6 +16,7 @@ from psycopg_pool import AsyncConnectionPool
 
 import migrations
 from models.connection import Connection
+from resolvers import password, session
 from resolvers.process import Issuers, Pool, Process
 from resolvers.sealing import Sealer
 from resolvers.tokens import Named, access_token
@@ -73,6 +74,24 @@ def make_process(
     )
 
 
+# Hashing is slow on purpose, and a refused sign-in waits for a beat; tests do both often.
+QUICK = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+
+
+@pytest.fixture(autouse=True)
+def quick_passwords(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless a test asks for `slow_passwords`."""
+    password._nobody.cache_clear()
+    if "slow_passwords" not in request.fixturenames:
+        monkeypatch.setattr(password, "_hasher", QUICK)
+        monkeypatch.setattr(session, "BEAT", 0.02)
+
+
+@pytest.fixture
+def slow_passwords() -> None:
+    """As they are."""
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[EmbeddedPostgres]:
     """One server for all tests of this process."""
@@ -97,9 +116,7 @@ def template(postgres: EmbeddedPostgres) -> str:
 
     async def fill() -> None:
         async with make_pool(url) as pool:
-            # Hashed at a small cost, which is kept in the hash: signing in is slow on purpose, and tests do it often.
-            quick = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-            await make_cast(make_process(pool), quick.hash(PASSWORD), signed_in=True)
+            await make_cast(make_process(pool), QUICK.hash(PASSWORD), signed_in=True)
 
     asyncio.run(fill())
     return TEMPLATE
