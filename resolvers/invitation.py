@@ -68,7 +68,6 @@ async def _by_viewer(
 ) -> UUID:
     """What fills other people's mailboxes is counted, in no transaction."""
     internal_only(viewer)
-    await limit.invite(process.limiter, viewer.workspace_id, viewer.user_id, email)
 
     async def by_viewer(transaction: Transaction) -> UUID:
         await still_signed_in(transaction, viewer)
@@ -77,7 +76,8 @@ async def _by_viewer(
         await still_signed_in(transaction, viewer)
         return user_id
 
-    return await operate(process, viewer.workspace_id, by_viewer, origin)
+    async with limit.inviting(process.limiter, viewer.workspace_id, viewer.user_id, email):
+        return await operate(process, viewer.workspace_id, by_viewer, origin)
 
 
 async def invite(

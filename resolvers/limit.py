@@ -181,8 +181,9 @@ async def ask_for_link(limiter: Limiter, origin: Origin, email: str, workspace: 
     _refuse_for((await limiter.take(charges)).wait)
 
 
-async def invite(limiter: Limiter, workspace_id: UUID, user_id: UUID, email: str) -> None:
-    """Before somebody invites somebody.
+@asynccontextmanager
+async def inviting(limiter: Limiter, workspace_id: UUID, user_id: UUID, email: str) -> AsyncIterator[None]:
+    """Around an invitation. One that comes to nothing sends no mail, and does not count.
 
     Raises:
         Refused: RATE_LIMITED.
@@ -190,7 +191,13 @@ async def invite(limiter: Limiter, workspace_id: UUID, user_id: UUID, email: str
     charges = [Charge(INVITATIONS, (str(user_id),))]
     if (address := address_key(email)) is not None:
         charges.append(Charge(INVITATIONS_TO, (str(workspace_id), address)))
-    _refuse_for((await limiter.take(charges)).wait)
+    taken = await limiter.take(charges)
+    _refuse_for(taken.wait)
+    try:
+        yield
+    except BaseException:
+        await limiter.give_back(taken.charged)
+        raise
 
 
 async def know_place(limiter: Limiter, origin: Origin, email: str) -> None:

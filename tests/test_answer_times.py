@@ -11,6 +11,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 
+import argon2
 import pytest
 
 from models.link import LinkPurpose
@@ -34,7 +35,15 @@ def superiority(ones: list[float], others: list[float]) -> float:
     return sum((one > other) + 0.5 * (one == other) for one, other in pairs) / (len(ones) * len(others))
 
 
+# A beat as it is, and a hash that costs less than a real one: the same for those who are known and for nobody's.
 pytestmark = pytest.mark.usefixtures("slow_passwords")
+
+
+@pytest.fixture(autouse=True)
+def cheaper_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "resolvers.password._hasher", argon2.PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1)
+    )
 
 
 @pytest.fixture
@@ -92,7 +101,7 @@ async def test_a_wrong_password(process: Process, addresses: list[tuple[bool, st
             await sign_in(process, origin, email, "a wrong password", None)
         assert refused.value.code is Code.INVALID_CREDENTIALS
 
-    assert BOUNDS[0] < await measured(addresses, ask, at_once=6) < BOUNDS[1]
+    assert BOUNDS[0] < await measured(addresses, ask, at_once=10) < BOUNDS[1]
 
 
 async def test_the_statistic_tells_what_takes_longer(addresses: list[tuple[bool, str]]) -> None:

@@ -70,7 +70,17 @@ async function openRoom(id) {
   element('room').textContent = room.name
   element('send').hidden = false
   for (const message of room.messages.nodes) show(message)
+  await markRead(room.messages.nodes.at(-1))
   await loadRooms()
+}
+
+// What is on the screen is read. The message is named, so that a late retry does no harm.
+async function markRead(message) {
+  if (!message || document.hidden) return
+  await ask(
+    'mutation ($input: MarkRoomReadInput!) { markRoomRead(input: $input) { userErrors { message } } }',
+    { input: { roomId: open, upToMessageId: message.id } },
+  )
 }
 
 // 4. A message comes twice now and then, by an answer and by the stream: it has its number.
@@ -93,11 +103,12 @@ function show(message) {
 const EVENTS = `subscription ($after: String) {
   viewerEvents(after: $after) {
     cursor
-    ... on MessageAdded { room { id } message { sequence body author { name } } }
-    ... on MessageUpdated { room { id } message { sequence body author { name } } }
+    ... on MessageAdded { room { id } message { id sequence body author { name } } }
+    ... on MessageUpdated { room { id } message { id sequence body author { name } } }
   }
 }`
 let attempt = 0
+let refused = 0
 
 async function follow() {
   let socket
@@ -110,14 +121,17 @@ async function follow() {
   }
   socket.onmessage = ({ data }) => hear(socket, JSON.parse(data))
   socket.onclose = ({ code }) => {
-    if (code === 4403) token = null
+    if (code === 4403) {
+      token = null
+      refused += 1
+    }
     later()
   }
 }
 
 function hear(socket, message) {
   if (message.type === 'connection_ack') {
-    attempt = 0
+    attempt = refused = 0
     say('Connected.')
     socket.send(JSON.stringify({ id: '1', type: 'subscribe', payload: { query: EVENTS, variables: { after: cursor } } }))
   } else if (message.type === 'ping') {
@@ -125,8 +139,9 @@ function hear(socket, message) {
   } else if (message.type === 'next' && message.payload.data) {
     const event = message.payload.data.viewerEvents
     cursor = event.cursor
-    if (event.message && event.room.id === open) show(event.message)
-    loadRooms().catch(failed)
+    const here = event.message && event.room.id === open
+    if (here) show(event.message)
+    Promise.resolve(here && markRead(event.message)).then(loadRooms).catch(failed)
   } else if (message.type === 'error' || message.type === 'next') {
     // The cursor is too old, or the like: begin anew from what is there.
     cursor = null
@@ -135,7 +150,8 @@ function hear(socket, message) {
 }
 
 function later() {
-  say('Connecting …')
+  // Once is a token that has ended. With a new one it is the account: deactivated, perhaps.
+  say(refused > 1 ? 'You are not let in at the moment. Trying again …' : 'Connecting …')
   attempt += 1
   const seconds = Math.min(30, 2 ** Math.min(attempt, 5) / 2) * (0.5 + Math.random() / 2)
   setTimeout(() => (cursor === null ? start() : follow()), seconds * 1000)
