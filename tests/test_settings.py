@@ -138,7 +138,8 @@ def test_nothing_printed_shows_a_secret(monkeypatch: pytest.MonkeyPatch) -> None
 def test_lists_are_written_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     put(monkeypatch, ALLOWED_ORIGINS="https://a.example, http://localhost:3000,", TRUSTED_PROXIES="10.0.0.0/8,::1")
     settings = read()
-    assert settings.origins == ("https://a.example", "http://localhost:3000")
+    own = ("http://localhost:8000", "http://127.0.0.1:8000")
+    assert settings.origins == (*own, "https://a.example", "http://localhost:3000")
     assert settings.trusted_proxies == ("10.0.0.0/8", "::1")
 
 
