@@ -211,7 +211,7 @@ class Settings(BaseSettings):
 
     @property
     def origins(self) -> tuple[str, ...]:
-        """Whose pages a browser lets in: our own always, or the explorer and the built-in pages would have no sockets."""
+        """Whose pages a browser lets in: our own always, or the explorer and our other pages would have no sockets."""
         own = origin_of(self.public_address)
         # On one's own machine the same page is opened by either name.
         by_number = () if self.production or self.public_url else (f"http://127.0.0.1:{self.port}",)
