@@ -39,7 +39,7 @@ explorer: $(FOR_RUN) ## build the explorer, which `run` does too
 	@$(BIN)/python -P -m server.explorer.build
 
 test: $(FOR_DEV) ## run all tests, in parallel; ARGS="-k name" for some
-	@$(BIN)/python -m pytest -n logical $(ARGS)
+	@$(BIN)/python -m pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) $(ARGS) # one more than there are cores: tests also wait
 
 stress: $(FOR_DEV) ## break live delivery at random and see that nothing is lost; ARGS="--seconds 600 --seed 1"
 	@$(BIN)/python -m tests.stress $(ARGS)

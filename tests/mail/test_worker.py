@@ -61,7 +61,7 @@ def settings(database_url: str, valkey: EmbeddedValkey, tmp_path: Path, server: 
         "data_dir": tmp_path,
         "secret_key": "a secret of the tests, of 32 characters or more",
         "smtp_url": f"smtp://127.0.0.1:{server.port}",
-        "smtp_seconds": 3,
+        "smtp_seconds": 5,
     }
 
 

@@ -10,10 +10,10 @@ ROOT = Path(__file__).parents[2]
 PATIENCE = 600.0
 
 
-def test_whatever_breaks_for_a_minute_each_phone_gets_what_it_is_owed_once_and_in_order() -> None:
+def test_whatever_breaks_each_phone_gets_what_it_is_owed_once_and_in_order() -> None:
     """In a process of its own, which ends its servers whatever happens to it."""
     stress = subprocess.Popen(
-        [sys.executable, "-m", "tests.stress", "--seconds", "60", "--seed", "1", "--phones", "18", "--rate", "15"],
+        [sys.executable, "-m", "tests.stress", "--seconds", "30", "--seed", "1", "--phones", "18", "--rate", "15"],
         cwd=ROOT,
         env={name: value for name, value in os.environ.items() if not name.startswith("PARLEY_")},
         stdout=subprocess.PIPE,
