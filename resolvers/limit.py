@@ -39,7 +39,7 @@ class Rule(NamedTuple):
 # guess one that is not among the commonest.
 PASSWORD = Rule("password", 10, 30)
 # An office behind one address signs in together in the morning. Only what fails stays counted.
-PASSWORDS_OF_PLACE = Rule("passwords of place", 30, 2)
+PASSWORDS_OF_PLACE = Rule("passwords of place", 100, 2)
 # 8,700 a day, whoever helps: what a botnet may try at one account.
 PASSWORDS_OF_ACCOUNT = Rule("passwords of account", 50, 10)
 
@@ -50,8 +50,8 @@ TOKENS_OF_PLACE = Rule("tokens of place", 300, 0.2)
 # Each may send a mail to somebody who has not asked for it. What they get are links that work, so it shuts nobody out.
 # That holds as long as who names a firm in which nobody has the address, and so has no mail sent, uses up nothing of
 # what is sent for others: an account is counted for each firm that is named.
-LINKS_OF_ACCOUNT = Rule("links of account", 5, 300)
-LINKS_OF_PLACE = Rule("links of place", 20, 10)
+LINKS_OF_ACCOUNT = Rule("links of account", 10, 300)
+LINKS_OF_PLACE = Rule("links of place", 60, 10)
 
 # A firm that invites all of its clients at once, and not a list of addresses that was bought.
 INVITATIONS = Rule("invitations", 200, 5)
