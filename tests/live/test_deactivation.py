@@ -159,6 +159,8 @@ class TestWhoManages:
         """
         phones = [await live.follow(person, query, phone=Listener()) for person in (ben, cleo)]
         await deactivate(process, ada)
+        # An event carries the state of when it is read.
+        await phones[0].until(lambda phone: phone.events and phone.events[-1]["__typename"] == "RoomUpdated")
         await activate(process, ada)
         await ben.send(room, "The last")
         for phone in phones:
