@@ -1,25 +1,31 @@
-"""Pages of lists that are ordered by a time and an id, or by a name and an id."""
+"""Pages of lists: by a time and an id, or by a name and an id."""
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 from uuid import UUID
+
+Bound = TypeVar("Bound")
 
 
 @dataclass(frozen=True, slots=True)
-class TimePage:
-    """Bounds of a page by (time, id), exclusive. `limit`: rows of each list at most; `backward`: the end of the list,
-    in reverse."""
+class Page(Generic[Bound]):
+    """Its bounds are exclusive. `limit`: rows of each list at most; `backward`: the end of the list, in reverse."""
 
     limit: int
-    after: tuple[datetime, UUID] | None = None
-    before: tuple[datetime, UUID] | None = None
+    after: Bound | None = None
+    before: Bound | None = None
     backward: bool = False
 
     @property
     def shape(self) -> dict[str, bool]:
         """Which statement reads it."""
         return {"after": self.after is not None, "before": self.before is not None, "backward": self.backward}
+
+
+@dataclass(frozen=True, slots=True)
+class TimePage(Page[tuple[datetime, UUID]]):
+    """By (time, id)."""
 
     @property
     def bounds(self) -> dict[str, Any]:
@@ -36,18 +42,8 @@ class TimePage:
 
 
 @dataclass(frozen=True, slots=True)
-class NamePage:
-    """Bounds of a page by (name, id), exclusive, as ids of what stands there. `limit` and `backward` as above."""
-
-    limit: int
-    after: UUID | None = None
-    before: UUID | None = None
-    backward: bool = False
-
-    @property
-    def shape(self) -> dict[str, bool]:
-        """Which statement reads it."""
-        return {"after": self.after is not None, "before": self.before is not None, "backward": self.backward}
+class NamePage(Page[UUID]):
+    """By (name, id), as ids of what stands at the bounds."""
 
     @property
     def bounds(self) -> dict[str, Any]:

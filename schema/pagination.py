@@ -18,6 +18,7 @@ from uuid import UUID
 import strawberry
 
 from resolvers.errors import Malformed
+from resolvers.page import NamePage, TimePage
 
 DEFAULT_SIZE = 50
 LARGEST_SIZE = 100
@@ -71,6 +72,18 @@ class Slice:
     after: str | None
     before: str | None
     backward: bool
+
+
+Page = TypeVar("Page", TimePage, NamePage)
+
+
+def wanted_page(kind: type[Page], part: Slice, read: Callable[[str | None], Any]) -> Page:
+    """The rows of a part, and one more, which tells whether the list goes on. `read`: reads this list's cursors.
+
+    Raises:
+        Malformed: as `read` does.
+    """
+    return kind(limit=part.size + 1, after=read(part.after), before=read(part.before), backward=part.backward)
 
 
 def sliced(

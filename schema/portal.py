@@ -29,6 +29,7 @@ from schema.pagination import (
     read_portal_rooms_cursor,
     read_portals_cursor,
     sliced,
+    wanted_page,
 )
 from schema.permissions import VisibleTo
 from schema.room import Room
@@ -56,12 +57,7 @@ class Portal(Node):
     ) -> Connection[User]:
         loaders = info.context.loaders
         part = sliced(first, after, last, before)
-        page = NamePage(
-            limit=part.size + 1,
-            after=read_clients_cursor(part.after, self.row.id),
-            before=read_clients_cursor(part.before, self.row.id),
-            backward=part.backward,
-        )
+        page = wanted_page(NamePage, part, lambda cursor: read_clients_cursor(cursor, self.row.id))
         return connection(
             await loaders.clients_by_portal(page).load(self.row.id),
             part,
@@ -83,12 +79,7 @@ class Portal(Node):
     ) -> Connection[Room]:
         loaders = info.context.loaders
         part = sliced(first, after, last, before)
-        page = TimePage(
-            limit=part.size + 1,
-            after=read_portal_rooms_cursor(part.after, self.row.id),
-            before=read_portal_rooms_cursor(part.before, self.row.id),
-            backward=part.backward,
-        )
+        page = wanted_page(TimePage, part, lambda cursor: read_portal_rooms_cursor(cursor, self.row.id))
         return connection(
             await loaders.rooms_by_portal(page).load(self.row.id),
             part,
@@ -129,12 +120,7 @@ async def portals_field(
     context = info.context
     viewer = context.viewer
     part = sliced(first, after, last, before)
-    page = NamePage(
-        limit=part.size + 1,
-        after=read_portals_cursor(part.after),
-        before=read_portals_cursor(part.before),
-        backward=part.backward,
-    )
+    page = wanted_page(NamePage, part, read_portals_cursor)
     return connection(
         await context.read(lambda reader: portals.portals_page(reader, viewer, page)),
         part,

@@ -31,6 +31,7 @@ from schema.pagination import (
     read_rooms_cursor,
     rooms_cursor,
     sliced,
+    wanted_page,
 )
 from schema.participant import Participant
 from schema.participant import shown as shown_participant
@@ -92,12 +93,7 @@ class Room(Node):
     ) -> Connection[Participant] | None:
         loaders = info.context.loaders
         part = sliced(first, after, last, before)
-        page = TimePage(
-            limit=part.size + 1,
-            after=read_participants_cursor(part.after, self.row.id),
-            before=read_participants_cursor(part.before, self.row.id),
-            backward=part.backward,
-        )
+        page = wanted_page(TimePage, part, lambda cursor: read_participants_cursor(cursor, self.row.id))
         return connection(
             await loaders.participants_by_room(page).load(self.row.id),
             part,
@@ -253,12 +249,7 @@ async def rooms_field(
         "archived": wanted.archived,
         "portal_id": named_key(NodeKind.PORTAL, wanted.portal_id),
     }
-    page = TimePage(
-        limit=part.size + 1,
-        after=read_rooms_cursor(part.after),
-        before=read_rooms_cursor(part.before),
-        backward=part.backward,
-    )
+    page = wanted_page(TimePage, part, read_rooms_cursor)
     return connection(
         await context.read(lambda reader: rooms.rooms_page(reader, viewer, page, **filters)),
         part,
