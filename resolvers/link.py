@@ -20,6 +20,7 @@ from resolvers.errors import Code, Refused
 from resolvers.operation import Transaction, operate
 from resolvers.origin import Origin
 from resolvers.process import Process
+from resolvers.sweeping import delete_all
 from resolvers.text import NAME_LIMIT, address_key, is_text
 from resolvers.tokens import read_link_token
 
@@ -174,13 +175,7 @@ async def sweep_requests(process: Process) -> int:
 
 async def sweep_spent(process: Process) -> int:
     """Delete links of long ago; the number of them."""
-    deleted = 0
-    while True:
-        async with process.pool.connection() as connection:
-            gone = await mails.delete_spent_links.all(connection, limit=SWEEP_LIMIT, days=KEPT_DAYS)
-        deleted += len(gone)
-        if len(gone) < SWEEP_LIMIT:
-            return deleted
+    return await delete_all(process, mails.delete_spent_links, days=KEPT_DAYS)
 
 
 async def _answer(process: Process, request: LinkRequestRow, account: Account) -> bool:

@@ -30,6 +30,7 @@ from resolvers.letter.writing import Link, url_of, write
 from resolvers.mailer import Delivery, Letter, Mailer, Outcome, elapsed
 from resolvers.operation import Transaction, operate
 from resolvers.process import Process
+from resolvers.sweeping import delete_all
 from resolvers.tokens import link_token
 
 log = logging.getLogger("parley.mail")
@@ -107,13 +108,7 @@ async def sweep_due(process: Process) -> int:
 
 async def sweep_ended(process: Process) -> int:
     """Delete what has ended long ago; the number of mails."""
-    deleted = 0
-    while True:
-        async with process.pool.connection() as connection:
-            gone = await mails.delete_ended_mails.all(connection, limit=SWEEP_LIMIT, days=KEPT_DAYS)
-        deleted += len(gone)
-        if len(gone) < SWEEP_LIMIT:
-            return deleted
+    return await delete_all(process, mails.delete_ended_mails, days=KEPT_DAYS)
 
 
 async def _begin(transaction: Transaction, mailer: Mailer, mail_id: UUID) -> Attempt | None:
