@@ -37,10 +37,6 @@ lock_workspace_of_internal = Statement(
     scalar,
 )
 
-# FOR NO KEY UPDATE: the weakest that FOR SHARE waits for, which whoever adds or signs in the user holds. Foreign keys
-# pass it.
-lock_account = Statement(sa.select(users.c.id).where(this_user).with_for_update(key_share=True), scalar)
-
 _other = users.alias("other")
 account = Statement(
     sa.select(

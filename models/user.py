@@ -110,7 +110,8 @@ users_by_id = Statement(
 
 this_user = sa.and_(of_workspace, users.c.id == uuid("user_id"))
 
-# Against whoever adds them, signs them in or changes them; what only refers to them goes on.
+# Against whoever adds them, signs them in or changes them: FOR NO KEY UPDATE is the weakest that their FOR SHARE waits
+# for. Foreign keys pass it.
 lock_user = Statement(sa.select(*columns(UserRow, users)).where(this_user).with_for_update(key_share=True), UserRow)
 lock_user_by_email = Statement(
     sa.select(*columns(UserRow, users))

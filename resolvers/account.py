@@ -6,6 +6,7 @@ What somebody wrote stays, and so does their place in rooms: who manages a room 
 from uuid import UUID
 
 from models import account as accounts
+from models import user as users
 from models.account import Account
 from models.audit import Action, Actor
 from models.event import EventKind
@@ -77,7 +78,7 @@ async def _locked_account(transaction: Transaction, viewer: Viewer | None, user_
         internal_only(viewer)
     this = {"workspace_id": transaction.workspace_id, "user_id": user_id}
     await accounts.lock_workspace_of_internal.send(transaction.connection, **this)
-    await accounts.lock_account.send(transaction.connection, **this)
+    await users.lock_user.send(transaction.connection, **this)
     if viewer is not None:
         await still_signed_in(transaction, viewer)
     # Asked for behind the locks, so with a snapshot that sees what they waited for.

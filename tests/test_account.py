@@ -564,7 +564,7 @@ class TestRaces:
             ),
             scalar,
         )
-        monkeypatch.setattr(accounts, "lock_account", unlocked)
+        monkeypatch.setattr(users, "lock_user", unlocked)
         monkeypatch.setattr(accounts, "set_status", unlocked)
         async with held(
             process, cleo.workspace_id, lambda transaction: session.begin(transaction, cleo.user_id)
