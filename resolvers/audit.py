@@ -5,11 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from models import user as users
-from models import workspace as workspaces
 from models.audit import AuditRow, audit_page
 from models.connection import Connection
-from resolvers.text import address_key
 
 PAGE = 500
 # The ids of entries are made by the clocks of processes, and their times by PostgreSQL's. Where they differ by more
@@ -27,19 +24,6 @@ class Wanted:
     user_id: UUID | None = None
     room_id: UUID | None = None
     before: UUID | None = None
-
-
-async def workspace_named(connection: Connection, slug: str) -> UUID | None:
-    found = await workspaces.workspace_by_slug.first(connection, slug=slug)
-    return None if found is None else found.id
-
-
-async def user_with_address(connection: Connection, workspace_id: UUID, slug: str, email: str) -> UUID | None:
-    key = address_key(email)
-    if key is None:
-        return None
-    accounts = await users.accounts_by_email.all(connection, email_key=key, workspace=slug)
-    return next((account.id for account in accounts if account.workspace_id == workspace_id), None)
 
 
 async def entries(connection: Connection, workspace_id: UUID, wanted: Wanted, *, limit: int) -> AsyncIterator[AuditRow]:

@@ -35,6 +35,15 @@ async def authors(connection: Connection, viewer: Viewer, ids: Sequence[UUID]) -
     return await users.users_by_id.all(connection, workspace_id=viewer.workspace_id, ids=list(ids))
 
 
+async def user_with_address(connection: Connection, workspace_id: UUID, slug: str, email: str) -> UUID | None:
+    """Who has an address in a workspace. For the command line: it asks for no viewer."""
+    key = address_key(email)
+    if key is None:
+        return None
+    accounts = await users.accounts_by_email.all(connection, email_key=key, workspace=slug)
+    return next((account.id for account in accounts if account.workspace_id == workspace_id), None)
+
+
 async def status_of(connection: Connection, workspace_id: UUID, user_id: UUID) -> str | None:
     """Where an account stands; None where there is none. For the command line: it asks for no viewer."""
     found = await users.users_by_id.all(connection, workspace_id=workspace_id, ids=[user_id])

@@ -6,6 +6,7 @@ from uuid import UUID
 from models import event as events
 from models import workspace as workspaces
 from models.audit import Action, Actor
+from models.connection import Connection
 from models.event import EventKind
 from models.ids import new_id
 from resolvers.errors import Code, Refused
@@ -64,9 +65,8 @@ async def set_urls(transaction: Transaction, changed: dict[str, str | None]) -> 
     return now
 
 
-async def workspace_by_slug(process: Process, slug: str) -> UUID | None:
-    async with process.pool.connection() as connection:
-        found = await workspaces.workspace_by_slug.first(connection, slug=slug)
+async def workspace_by_slug(connection: Connection, slug: str) -> UUID | None:
+    found = await workspaces.workspace_by_slug.first(connection, slug=slug)
     return found and found.id
 
 

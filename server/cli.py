@@ -12,8 +12,9 @@ from typing import Annotated, Literal
 import typer
 
 from server.commands import portal, user, workspace
+from server.commands.reaching import reached
 from server.embedded import EmbeddedError
-from server.settings import Settings, SettingsError, load, unknown_variables
+from server.settings import SettingsError, load, unknown_variables
 
 app = typer.Typer(
     name="parley",
@@ -120,7 +121,7 @@ def migrate() -> None:
     """Bring the database to the newest revision."""
     import migrations
 
-    migrations.upgrade(_reachable(load()))
+    migrations.upgrade(reached().database_address)
 
 
 @app.command()
@@ -133,8 +134,7 @@ def demo(
     """Fill in the demo data, where they aren't there yet."""
     from server.demo import main as fill
 
-    settings = load()
-    _reachable(settings)
+    settings = reached()
     fill(settings, messages, harbor=harbor)
 
 
@@ -145,8 +145,7 @@ def explain(
     """Show how the database answers the hot queries on its largest workspace; 1 where one is answered badly."""
     from server.explain import main as judge
 
-    settings = load()
-    _reachable(settings)
+    settings = reached()
     sys.exit(judge(settings, plans=not verdicts_only))
 
 
@@ -169,8 +168,7 @@ def sharing(
         what = asked(given)
     except (ValueError, NotAsked) as error:
         raise SettingsError(f"this can't be asked: {error}") from None
-    settings = load()
-    _reachable(settings)
+    settings = reached()
     sys.exit(judge(settings, what))
 
 
@@ -189,8 +187,7 @@ def audit(
     """Read the audit log of a workspace, newest first."""
     from server.commands.audit import Asked, main
 
-    settings = load()
-    _reachable(settings)
+    settings = reached()
     main(settings, Asked(workspace, since, until, action, user, room, before, limit), as_json=as_json)
 
 
@@ -218,8 +215,7 @@ def issuer_add(
     from resolvers.issuer import Given
     from server.identity import command
 
-    settings = load()
-    _reachable(settings)
+    settings = reached()
     command.add(settings, workspace, Given(name, audience, jwks_url, command.public_key(public_key)), as_json=as_json)
 
 
@@ -228,8 +224,7 @@ def issuer_list(workspace: Slug, as_json: Json = False) -> None:
     """List the issuers of a workspace."""
     from server.identity import command
 
-    settings = load()
-    _reachable(settings)
+    settings = reached()
     command.show(settings, workspace, as_json=as_json)
 
 
@@ -242,8 +237,7 @@ def issuer_remove(
     """Have an issuer speak for nobody any more: the sign-ins that it has begun end, the accounts stay."""
     from server.identity import command
 
-    settings = load()
-    _reachable(settings)
+    settings = reached()
     command.remove(settings, workspace, name, as_json=as_json)
 
 
@@ -253,15 +247,6 @@ def schema_print() -> None:
     from schema.build import printed
 
     print(printed(), end="")
-
-
-def _reachable(settings: Settings) -> str:
-    """The database's URL, once it has answered."""
-    from server.doctor import database_fault
-
-    if fault := database_fault(settings):
-        raise SettingsError(fault)
-    return settings.database_address
 
 
 if __name__ == "__main__":

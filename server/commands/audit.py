@@ -16,6 +16,8 @@ from models.audit import Action, AuditRow
 from models.connection import Connection
 from resolvers import audit
 from resolvers.audit import Wanted
+from resolvers.user import user_with_address
+from resolvers.workspace import workspace_by_slug
 from schema.node_id import NodeKind, key_of
 from server.process import make_pool
 from server.settings import Settings, SettingsError
@@ -49,7 +51,7 @@ def main(settings: Settings, asked: Asked, *, as_json: bool, out: TextIO | None 
 
 async def _read(settings: Settings, asked: Asked, as_json: bool, out: TextIO) -> None:
     async with make_pool(settings, size=1) as pool, pool.connection() as connection:
-        workspace_id = await audit.workspace_named(connection, asked.workspace)
+        workspace_id = await workspace_by_slug(connection, asked.workspace)
         if workspace_id is None:
             raise SettingsError(f"there is no workspace {shown(asked.workspace)}")
         wanted = await _wanted(connection, workspace_id, asked)
@@ -90,7 +92,7 @@ def _action(given: str | None) -> str | None:
 async def _user(connection: Connection, workspace_id: UUID, asked: Asked) -> UUID | None:
     if asked.user is None or "@" not in asked.user:
         return _key("--user", NodeKind.USER, asked.user)
-    found = await audit.user_with_address(connection, workspace_id, asked.workspace, asked.user)
+    found = await user_with_address(connection, workspace_id, asked.workspace, asked.user)
     if found is None:
         raise SettingsError(f"--user: nobody in {shown(asked.workspace)} has the address {shown(asked.user)}")
     return found

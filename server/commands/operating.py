@@ -55,7 +55,8 @@ def run(
 
 
 async def workspace_named(process: Process, slug: str) -> UUID:
-    found = await workspace_by_slug(process, slug)
+    async with process.pool.connection() as connection:
+        found = await workspace_by_slug(connection, slug)
     if found is None:
         raise Refused(Code.NOT_FOUND, f"there is no workspace {shown(slug)}", "workspace")
     return found

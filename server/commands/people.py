@@ -5,14 +5,14 @@ from uuid import UUID
 
 from models.audit import Action, Actor
 from models.user import UserKind
-from resolvers import audit, invitation, portal
+from resolvers import invitation, portal
 from resolvers.account import activate_user, deactivate_user
 from resolvers.credential import set_password as set_the_password
 from resolvers.errors import Code, Refused
 from resolvers.operation import Transaction, operate
 from resolvers.password import hash_password, new_password
 from resolvers.process import Process
-from resolvers.user import create_account, status_of
+from resolvers.user import create_account, status_of, user_with_address
 from schema.node_id import NodeKind, key_of, node_id
 from server.commands.audit import shown
 from server.commands.operating import run, workspace_named
@@ -93,7 +93,7 @@ async def _found(process: Process, workspace: str, who: str) -> tuple[UUID, UUID
     key = key_of(NodeKind.USER, who)
     if key is None:
         async with process.pool.connection() as connection:
-            key = await audit.user_with_address(connection, workspace_id, workspace, who)
+            key = await user_with_address(connection, workspace_id, workspace, who)
     if key is None:
         raise Refused(Code.NOT_FOUND, f"there is nobody {shown(who)} in {shown(workspace)}", "who")
     return workspace_id, key

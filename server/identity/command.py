@@ -82,7 +82,8 @@ def settle(settings: Settings) -> None:
 
 
 async def _workspace(process: Process, slug: str, subject: str = "--workspace") -> UUID:
-    found = await workspace_by_slug(process, slug)
+    async with process.pool.connection() as connection:
+        found = await workspace_by_slug(connection, slug)
     if found is None:
         raise SettingsError(f"{subject}: there is no workspace {slug!r}")
     return found
